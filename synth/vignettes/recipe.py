@@ -1,0 +1,37 @@
+"""The recipe of the bundled models: sizes, steps, rates. What ships was made with exactly this."""
+
+from dataclasses import dataclass
+
+from synth.train.loop import Recipe
+
+TRAINING_PICTURES = 32_000
+HELD_OUT_PICTURES = 1_000
+CAPTIONS_FOR_TOKENIZERS = 40_000
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The sizes of the networks; together they must stay under 40 MB in half precision."""
+
+    vae_features: int = 64
+    latent_channels: int = 8
+    latent_size: int = 16
+    unet_widths: tuple[int, ...] = (96, 160, 192)
+    gpt2_width: int = 160
+
+
+SHAPES = Shapes()
+
+RECIPES = {
+    "vae": Recipe(steps=6_500, batch_size=16, learning_rate=1e-3, weight_decay=1e-4, decay=0.6, validate_every=500),
+    "judge": Recipe(steps=1_500, batch_size=64, learning_rate=2e-3, decay=0.8, ema=0.99, validate_every=300),
+    "clip": Recipe(
+        steps=900, batch_size=192, learning_rate=1e-3, decay=0.7, ema=0.99, betas=(0.9, 0.98), validate_every=150
+    ),
+    "unet": Recipe(
+        steps=9_000, batch_size=64, learning_rate=5e-4, decay=0.25, ema=0.9995, warmup=200, validate_every=500
+    ),
+    "gpt2": Recipe(
+        steps=2_500, batch_size=64, learning_rate=2e-3, decay=0.7, ema=0.995, betas=(0.9, 0.95), validate_every=500
+    ),
+}

@@ -1,0 +1,90 @@
+"""The whole chain of stages on a toy size: what comes out loads in the plain libraries."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from transformers import CLIPModel, CLIPTokenizer, GPT2LMHeadModel, GPT2Tokenizer
+
+from synth.errors import InputError, ModelError
+from synth.train import vignettes
+from synth.train.loop import Recipe, read_log
+from synth.train.vignettes import STAGES, Workshop, train_vignettes
+from synth.vignettes import recipe as recipes
+from synth.vignettes.export import check_sizes
+
+TOY = Recipe(steps=2, batch_size=4, learning_rate=1e-3, validate_every=2, checkpoint_every=1, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Workshop:
+    folder = tmp_path_factory.mktemp("workshop")
+    shapes = replace(recipes.SHAPES, vae_features=32, unet_widths=(32, 32, 32), gpt2_width=40)
+    shop = Workshop(
+        folder / "work", shipped=folder / "shipped", shapes=shapes, training_pictures=280, held_out_pictures=64
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "RECIPES", dict.fromkeys(recipes.RECIPES, TOY))
+        patch.setattr(recipes, "CAPTIONS_FOR_TOKENIZERS", 400)
+        patch.setattr("synth.train.vignettes_samples.PICTURES", 2)
+        for stage in STAGES:
+            train_vignettes(stage, shop)
+    return shop
+
+
+def test_every_stage_leaves_a_log_with_its_validation(shop):
+    for stage in recipes.RECIPES:
+        log = read_log(shop.shipped / "logs" / f"{stage}.jsonl")
+        assert any(name.startswith("validation_") for line in log for name in line), stage
+
+
+def test_the_plain_libraries_load_what_was_exported(shop):
+    pipeline = StableDiffusionPipeline.from_pretrained(shop.shipped / "pipeline", local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    assert {part.dtype for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)} == {torch.float32}
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    generator = torch.Generator().manual_seed(0)
+    picture = pipeline("a red cat at night", height=128, width=128, num_inference_steps=2, generator=generator).images[
+        0
+    ]
+    assert picture.size == (128, 128)
+    gpt2 = GPT2LMHeadModel.from_pretrained(shop.shipped / "gpt2", local_files_only=True)
+    words = GPT2Tokenizer.from_pretrained(shop.shipped / "gpt2", local_files_only=True)
+    assert gpt2.dtype == torch.float32
+    assert gpt2(**words("a red cat", return_tensors="pt")).logits.shape[-1] == len(words)
+    clip = CLIPModel.from_pretrained(shop.shipped / "clip", local_files_only=True)
+    text = CLIPTokenizer.from_pretrained(shop.shipped / "clip", local_files_only=True)(["a cat"], return_tensors="pt")
+    assert clip.get_text_features(**text).pooler_output.shape == (1, clip.config.projection_dim)
+
+
+def test_only_safetensors_are_shipped(shop):
+    sizes = check_sizes(shop.shipped)
+    assert {name.rsplit(".", 1)[-1] for name in sizes} <= {"safetensors", "json", "jsonl", "txt"}
+
+
+def test_too_large_a_file_is_refused(shop, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"0" * 16_000_001)
+    with pytest.raises(ModelError, match="model.safetensors has 16,000,001 bytes"):
+        check_sizes(tmp_path)
+
+
+def test_a_warm_start_begins_with_the_shipped_weights(shop, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(vignettes, "_run", lambda task, shop, recipe: seen.update(task.modules) or {})
+    train_vignettes("gpt2", replace(shop, warm=True))
+    shipped = GPT2LMHeadModel.from_pretrained(shop.shipped / "gpt2", local_files_only=True)
+    assert all(
+        torch.equal(one, other) for one, other in zip(seen["gpt2"].parameters(), shipped.parameters(), strict=True)
+    )
+
+
+def test_a_stage_before_its_turn_says_which_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "CAPTIONS_FOR_TOKENIZERS", 50)
+    with pytest.raises(ModelError, match="'vae' has not been trained"):
+        train_vignettes("unet", Workshop(tmp_path, training_pictures=4, held_out_pictures=4))
+
+
+def test_an_unknown_stage_is_refused(tmp_path):
+    with pytest.raises(InputError, match="stage: 'vea'"):
+        train_vignettes("vea", Workshop(tmp_path))
