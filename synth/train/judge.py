@@ -28,9 +28,9 @@ class JudgeTask:
         """Cross-entropy, with small shifts and a slight blur at random, so that it reads shapes and not pixels."""
         rng = step_rng(recipe.seed, step)
         indices = np.sort(rng.integers(0, len(self.train), recipe.batch_size))
-        pictures = shrink(self._pictures(self.train, indices))
+        pictures = self._pictures(self.train, indices)
         pictures = torch.roll(pictures, tuple(rng.integers(-3, 4, 2).tolist()), dims=(2, 3))
-        if rng.random() < 0.5:
+        if rng.random() < 0.3:
             pictures = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         logits = self.judge(pictures)
         losses = [
@@ -45,7 +45,7 @@ class JudgeTask:
     def validate(self) -> dict[str, float]:
         """Share of held-out scenes that are read right, of each attribute and at the least."""
         parts = [slice(i, min(i + 100, len(self.held_out))) for i in range(0, len(self.held_out), 100)]
-        logits = [self.judge(shrink(self._pictures(self.held_out, part))) for part in parts]
+        logits = [self.judge(self._pictures(self.held_out, part)) for part in parts]
         figures = {
             name: (torch.cat([part[name] for part in logits]).argmax(1).cpu() == self.held_out_labels[name])
             .float()
@@ -66,8 +66,3 @@ def labels(pictures: PictureSet) -> dict[str, torch.Tensor]:
         name: torch.tensor([values.index(getattr(scene, name)) for scene in pictures.scenes])
         for name, values in ATTRIBUTES.items()
     }
-
-
-def shrink(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures at the judge's input size, averaged down by a whole factor."""
-    return F.avg_pool2d(pictures, pictures.shape[-1] // 64)

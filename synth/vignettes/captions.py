@@ -94,7 +94,28 @@ FLAVOURS = (
 OPENERS = ("a picture of", "an image of", "a view of", "a scene with", "imagine")
 
 CONNECTIVES = frozenset(
-    ["a", "an", "the", "one", "of", "in", "on", "at", "by", "with", "and", "over", "under", "near", "style", "scene", "picture", "image", "view", "this"]
+    [
+        "a",
+        "an",
+        "the",
+        "one",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "with",
+        "and",
+        "over",
+        "under",
+        "near",
+        "style",
+        "scene",
+        "picture",
+        "image",
+        "view",
+        "this",
+    ]
 )
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")

@@ -17,13 +17,13 @@ from torch import nn
 from synth.errors import ModelError
 from synth.vignettes.attributes import ATTRIBUTES
 
-INPUT_SIZE = 64
-WIDTHS = ((24, 2), (48, 2), (48, 1), (96, 2), (96, 1), (128, 2), (128, 1))
+INPUT_SIZE = 128
+WIDTHS = ((16, 2), (32, 2), (64, 2), (64, 1), (96, 2), (96, 1), (128, 1))
 WEIGHTS = Path(__file__).parent / "models" / "judge" / "model.safetensors"
 
 
 class Judge(nn.Module):
-    """Pictures (n, 3, 64, 64) in -1..1 to logits: attribute name -> (n, number of its values)."""
+    """Pictures (n, 3, 128, 128) in -1..1 to logits: attribute name -> (n, number of its values)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Judge(nn.Module):
 
 
 def as_input(pictures: Sequence[Image.Image]) -> torch.Tensor:
-    """Pictures of any size as the judge sees them: (n, 3, 64, 64) in -1..1, averaged down."""
-    small = [picture.convert("RGB").resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BOX) for picture in pictures]
-    array = np.stack([np.asarray(picture, dtype=np.float32) for picture in small])
+    """Pictures of any size as the judge sees them: (n, 3, 128, 128) in -1..1."""
+    resized = [picture.convert("RGB").resize((INPUT_SIZE, INPUT_SIZE), Image.Resampling.BOX) for picture in pictures]
+    array = np.stack([np.asarray(picture, dtype=np.float32) for picture in resized])
     return torch.from_numpy(array).permute(0, 3, 1, 2) / 127.5 - 1

@@ -18,15 +18,15 @@ def test_it_comes_back_from_its_file(tmp_path):
     judge = Judge().eval()
     judge.save(tmp_path / "model.safetensors", {"least": 0.5})
     again = Judge.load(tmp_path / "model.safetensors")
-    picture = torch.rand(1, 3, 64, 64)
+    picture = torch.rand(1, 3, 128, 128)
     with torch.no_grad():
         assert all(torch.equal(judge(picture)[name], again(picture)[name]) for name in ATTRIBUTES)
 
 
-def test_pictures_of_any_size_are_averaged_down():
+def test_pictures_of_any_size_are_brought_to_one():
     picture = Image.fromarray(np.full((256, 256, 3), (0, 255, 51), np.uint8))
-    batch = as_input([picture, picture.resize((128, 128))])
-    assert batch.shape == (2, 3, 64, 64)
+    batch = as_input([picture, picture.resize((64, 64))])
+    assert batch.shape == (2, 3, 128, 128)
     assert torch.allclose(batch[:, :, 5, 5], torch.tensor([-1.0, 1.0, -0.6]), atol=0.01)
 
 
