@@ -223,7 +223,7 @@ class Result:
 
 
 def canonical_json(data: Any) -> str:
-    """JSON with sorted keys, no spaces and floats normalised, so that equal values give equal text (5.0 == 5, -0.0 == 0)."""
+    """JSON with sorted keys, no spaces and floats normalised: equal values give equal text (5.0 == 5, -0.0 == 0)."""
     return json.dumps(_normal(data), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 

@@ -23,7 +23,7 @@ WIDTH = 128
 
 
 def make_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """An untrained CLIP for 128 px pictures: ViT of 4 layers on 16 px patches, text tower of 3 layers, both 128 wide."""
+    """An untrained CLIP for 128 px pictures: a ViT of 4 layers on 16 px patches, a text tower of 3, both 128 wide."""
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": WIDTH,

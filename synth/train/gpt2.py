@@ -81,7 +81,7 @@ class Gpt2Task:
 
 
 def as_typed(text: str, rng: random.Random) -> tuple[str, str]:
-    """A text as (beginning that is given, rest that is learned): mostly ("", text), else with a beginning people type."""
+    """A text as (beginning that is given, rest that is learned): mostly ("", text), else begun as people type."""
     kind = rng.random()
     if kind < 0.7:
         return "", text

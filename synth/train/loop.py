@@ -9,7 +9,6 @@ The loop knows nothing about pictures or words; a task knows nothing about optim
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +28,8 @@ from synth.train.checkpoints import checkpoints, load_checkpoint, save_checkpoin
 class Recipe:
     """How a task is optimised.
 
-    learning_rate: peak, after `warmup` steps; it stays there until the last `decay` share of the steps, in which it falls
-        to zero along a cosine ("warm-up, stable, decay", Hu et al. 2024), so a training can be prolonged from its
+    learning_rate: peak, after `warmup` steps; it stays there until the last `decay` share of the steps, when it falls to
+        zero along a cosine ("warm-up, stable, decay", Hu et al. 2024), so a training can be prolonged from its
         plateau.
     ema: decay of the weight average that is validated and exported (0: none).
     precision: "fp32", "bf16" (autocast) or "auto": bf16 where the hardware multiplies it natively, else fp32.
@@ -172,7 +171,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        # The warm-up of the decay lets the average forget the random start (as in TensorFlow's ExponentialMovingAverage).
+        # A warm-up of the decay lets the average forget the random start (as TensorFlow's ExponentialMovingAverage does).
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
 
@@ -249,7 +248,7 @@ class Trainer:
         kept = [line for line in read_log(self.log_path) if line["step"] <= step]
         unfinished = self.log_path.with_suffix(".part")
         unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        os.replace(unfinished, self.log_path)
+        unfinished.replace(self.log_path)
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:

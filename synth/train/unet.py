@@ -25,7 +25,7 @@ NO_CAPTION = ""
 
 
 def make_unet(latent_channels: int, text_width: int, sample_size: int, widths: tuple[int, ...]) -> UNet2DConditionModel:
-    """An untrained UNet of SD2's make: linear projections, cross-attention at all but the finest and the coarsest level."""
+    """An untrained UNet of SD2's make: linear projections, cross-attention at all but the finest and coarsest level."""
     attends = [0 < level < len(widths) - 1 for level in range(len(widths))]
     return UNet2DConditionModel(
         sample_size=sample_size,

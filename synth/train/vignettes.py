@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,38 +71,67 @@ class Workshop:
         return train, render_set(self.work / "data", "held-out", self.held_out_pictures, workers=workers)
 
     def clip_tokenizer(self) -> CLIPTokenizer:
-        return _learned(
-            self.work / "tokenizers" / "clip", CLIPTokenizer, lambda to: train_clip_tokenizer(_captions(), to)
-        )
+        ours, shipped = self.work / "tokenizers" / "clip", self.shipped / "pipeline" / "tokenizer"
+        return self._tokenizer(CLIPTokenizer, ours, shipped, lambda: train_clip_tokenizer(_captions(), ours))
 
     def gpt2_tokenizer(self) -> GPT2Tokenizer:
-        return _learned(
-            self.work / "tokenizers" / "gpt2", GPT2Tokenizer, lambda to: train_gpt2_tokenizer(_prompts(), to)
-        )
+        ours, shipped = self.work / "tokenizers" / "gpt2", self.shipped / "gpt2"
+        return self._tokenizer(GPT2Tokenizer, ours, shipped, lambda: train_gpt2_tokenizer(_prompts(), ours))
 
-    def finished(self, stage: str, task_modules: dict[str, nn.Module]) -> None:
-        """Put the averaged weights of a stage's last checkpoint into modules of the same shape."""
-        found = checkpoints(self.work / stage / "checkpoints")
-        if not found:
+    def _tokenizer(self, kind: type, ours: Path, shipped: Path, learn: Callable[[], object]) -> Any:
+        if not (ours / "tokenizer_config.json").exists():
+            if self.warm:
+                return kind.from_pretrained(shipped, local_files_only=True)
+            ours.mkdir(parents=True, exist_ok=True)
+            learn()
+        return kind.from_pretrained(ours, local_files_only=True)
+
+    def trained(self, *stages: str) -> bool:
+        """Whether any of these stages has a checkpoint here."""
+        return any(checkpoints(self.work / stage / "checkpoints") for stage in stages)
+
+    def finish(self, stage: str, modules: dict[str, nn.Module]) -> None:
+        """Put the averaged weights of a stage's last checkpoint into modules of the same shape, ready for use.
+
+        In a warm workshop a stage that was not trained here leaves the shipped weights as they are.
+        """
+        if self.trained(stage):
+            tensors, _ = load_checkpoint(checkpoints(self.work / stage / "checkpoints")[-1])
+            for name, module in modules.items():
+                averages = {key: tensors[f"average/{name}/{key}"] for key, _ in module.named_parameters()}
+                module.load_state_dict(averages, strict=False)
+        elif not self.warm:
             raise ModelError(f"the stage {stage!r} has not been trained in {self.work}; run it first")
-        tensors, _ = load_checkpoint(found[-1])
-        for name, module in task_modules.items():
-            averages = {key: tensors[f"average/{name}/{key}"] for key, _ in module.named_parameters()}
-            module.load_state_dict(averages, strict=False)
+        for module in modules.values():
             module.to(self.device).eval()
 
+    def new_vae(self) -> AutoencoderTiny:
+        if self.warm:
+            return AutoencoderTiny.from_pretrained(self.shipped / "pipeline" / "vae", local_files_only=True)
+        return make_vae(self.shapes.vae_features, self.shapes.latent_channels)
+
     def vae(self) -> AutoencoderTiny:
-        vae = make_vae(self.shapes.vae_features, self.shapes.latent_channels)
-        self.finished("vae", {"vae": vae})
+        """The finished autoencoder."""
+        vae = self.new_vae()
+        self.finish("vae", {"vae": vae})
         return vae.to(memory_format=torch.channels_last)
 
+    def new_clip(self) -> CLIPModel:
+        if self.warm:
+            return CLIPModel.from_pretrained(self.shipped / "clip", dtype=torch.float32, local_files_only=True)
+        return make_clip(self.clip_tokenizer())
+
     def clip(self) -> CLIPModel:
-        clip = make_clip(self.clip_tokenizer())
-        self.finished("clip", {"clip": clip})
+        """The finished CLIP."""
+        clip = self.new_clip()
+        self.finish("clip", {"clip": clip})
         return clip
 
     def new_denoiser(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-        """A UNet that knows nothing, and a text encoder that knows what CLIP's text tower knows."""
+        """A UNet that knows nothing and a text encoder that knows what CLIP's text tower knows; or those that ship."""
+        if self.warm:
+            shipped = StableDiffusionPipeline.from_pretrained(self.shipped / "pipeline", local_files_only=True)
+            return shipped.unet, shipped.text_encoder
         tower = self.clip().text_model
         text_encoder = CLIPTextModel(tower.config)
         text_encoder.load_state_dict(tower.state_dict())
@@ -109,31 +139,21 @@ class Workshop:
         unet = make_unet(shapes.latent_channels, tower.config.hidden_size, shapes.latent_size, shapes.unet_widths)
         return unet, text_encoder
 
-    def shipped_denoiser(self) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-        shipped = StableDiffusionPipeline.from_pretrained(self.shipped / "pipeline", local_files_only=True)
-        return shipped.unet, shipped.text_encoder
-
-    def pipeline(self) -> StableDiffusionPipeline:
-        """The finished parts as one pipeline."""
-        vae = self.vae()
-        _latents(self, vae, self.pictures()[0])
-        unet, text_encoder = self.new_denoiser()
-        self.finished("unet", {"unet": unet, "text_encoder": text_encoder})
-        return assemble(vae, text_encoder, self.clip_tokenizer(), unet)
+    def new_gpt2(self) -> GPT2LMHeadModel:
+        if self.warm:
+            return GPT2LMHeadModel.from_pretrained(self.shipped / "gpt2", dtype=torch.float32, local_files_only=True)
+        return make_gpt2(self.gpt2_tokenizer(), width=self.shapes.gpt2_width)
 
 
 def train_vae(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     train, held_out = shop.pictures()
-    vae = make_vae(shop.shapes.vae_features, shop.shapes.latent_channels)
-    if shop.warm:
-        vae = AutoencoderTiny.from_pretrained(shop.shipped / "pipeline" / "vae", local_files_only=True)
-    return _run(VaeTask(vae, train.pictures, held_out.pictures), shop, recipe)
+    return _run(VaeTask(shop.new_vae(), train.pictures, held_out.pictures), shop, recipe)
 
 
 def train_judge(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     judge = Judge()
     figures = _run(JudgeTask(judge, *shop.pictures()), shop, recipe)
-    shop.finished("judge", {"judge": judge})
+    shop.finish("judge", {"judge": judge})
     judge.cpu().save(shop.work / "judge" / "model.safetensors", figures)
     return figures
 
@@ -143,51 +163,51 @@ def train_tokenizers(shop: Workshop, recipe: Recipe) -> dict[str, float]:
 
 
 def train_clip(shop: Workshop, recipe: Recipe) -> dict[str, float]:
-    tokenizer = shop.clip_tokenizer()
-    clip = make_clip(tokenizer)
-    if shop.warm:
-        clip = CLIPModel.from_pretrained(shop.shipped / "clip", dtype=torch.float32, local_files_only=True)
-    return _run(ClipTask(clip, tokenizer, *shop.pictures()), shop, recipe)
+    return _run(ClipTask(shop.new_clip(), shop.clip_tokenizer(), *shop.pictures()), shop, recipe)
 
 
 def train_unet(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     train, _ = shop.pictures()
     vae, tokenizer = shop.vae(), shop.clip_tokenizer()
     latents = _latents(shop, vae, train)
-    unet, text_encoder = shop.shipped_denoiser() if shop.warm else shop.new_denoiser()
+    unet, text_encoder = shop.new_denoiser()
     task = UnetTask(
         unet,
         text_encoder,
         tokenizer,
         latents * vae.config.scaling_factor,
         train.caption,
-        show=lambda task, path: show(assemble(vae, task.text_encoder, tokenizer, task.unet), shop.work, path),
+        show=lambda task, path: show(assemble(vae, task.text_encoder, tokenizer, task.unet), _judge(shop), path),
         compile=shop.compile,
     )
     return _run(task, shop, recipe)
 
 
 def train_gpt2(shop: Workshop, recipe: Recipe) -> dict[str, float]:
-    tokenizer = shop.gpt2_tokenizer()
-    gpt2 = make_gpt2(tokenizer, width=shop.shapes.gpt2_width)
-    if shop.warm:
-        gpt2 = GPT2LMHeadModel.from_pretrained(shop.shipped / "gpt2", dtype=torch.float32, local_files_only=True)
-    return _run(Gpt2Task(gpt2, tokenizer, _one_prompt), shop, recipe)
+    return _run(Gpt2Task(shop.new_gpt2(), shop.gpt2_tokenizer(), _one_prompt), shop, recipe)
 
 
 def export(shop: Workshop, recipe: Recipe) -> dict[str, float]:
-    """Write every finished model into `shop.shipped`, with the training logs beside them; sizes in bytes."""
-    judge = shop.work / "judge" / "model.safetensors"
-    export_clip(shop.clip(), shop.clip_tokenizer(), shop.shipped / "clip")
-    export_pipeline(shop.pipeline(), shop.shipped / "pipeline")
-    gpt2 = make_gpt2(shop.gpt2_tokenizer(), width=shop.shapes.gpt2_width)
-    shop.finished("gpt2", {"gpt2": gpt2})
-    export_gpt2(gpt2, shop.gpt2_tokenizer(), shop.shipped / "gpt2")
-    copies = {judge: shop.shipped / "judge" / judge.name}
-    copies |= {shop.work / s / "log.jsonl": shop.shipped / "logs" / f"{s}.jsonl" for s in recipes.RECIPES}
+    """Write what was trained here into `shop.shipped`, with the training logs beside it; sizes in bytes.
+
+    From a cold workshop everything is written, from a warm one only what it trained further.
+    """
+    if shop.trained("clip") or not shop.warm:
+        export_clip(shop.clip(), shop.clip_tokenizer(), shop.shipped / "clip")
+    if shop.trained("vae", "unet") or not shop.warm:
+        export_pipeline(_pipeline(shop), shop.shipped / "pipeline")
+    if shop.trained("gpt2") or not shop.warm:
+        gpt2 = shop.new_gpt2()
+        shop.finish("gpt2", {"gpt2": gpt2})
+        export_gpt2(gpt2, shop.gpt2_tokenizer(), shop.shipped / "gpt2")
+    copies = {_judge(shop): shop.shipped / "judge" / "model.safetensors"}
+    copies |= {
+        shop.work / s / "log.jsonl": shop.shipped / "logs" / f"{s}.jsonl" for s in recipes.RECIPES if shop.trained(s)
+    }
     for source, target in copies.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        if source != target:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
     return {name: float(size) for name, size in check_sizes(shop.shipped).items()}
 
 
@@ -227,11 +247,19 @@ def _latents(shop: Workshop, vae: AutoencoderTiny, train: PictureSet) -> torch.T
     return latents
 
 
-def _learned(folder: Path, kind: type, learn: Callable[[Path], object]):
-    if not (folder / "tokenizer_config.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        learn(folder)
-    return kind.from_pretrained(folder, local_files_only=True)
+def _pipeline(shop: Workshop) -> StableDiffusionPipeline:
+    """The finished parts as one pipeline."""
+    vae = shop.vae()
+    _latents(shop, vae, shop.pictures()[0])
+    unet, text_encoder = shop.new_denoiser()
+    shop.finish("unet", {"unet": unet, "text_encoder": text_encoder})
+    return assemble(vae, text_encoder, shop.clip_tokenizer(), unet)
+
+
+def _judge(shop: Workshop) -> Path:
+    """The judge that was trained here, or else the one that ships."""
+    ours = shop.work / "judge" / "model.safetensors"
+    return ours if ours.exists() else shop.shipped / "judge" / "model.safetensors"
 
 
 def _captions() -> list[str]:

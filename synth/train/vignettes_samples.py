@@ -29,17 +29,14 @@ def draw_captions(pipeline: StableDiffusionPipeline, captions: list[str], *, bat
     return pictures
 
 
-def show(pipeline: StableDiffusionPipeline, work: Path, path: Path) -> dict[str, float]:
+def show(pipeline: StableDiffusionPipeline, judge: Path, path: Path) -> dict[str, float]:
     """Write the sheet; the share of attributes that the judge reads as the caption says, of each attribute."""
     scenes = [scene_at("held-out", index) for index in range(PICTURES)]
     captions = [plain_caption(scene) for scene in scenes]
     pictures = draw_captions(pipeline, captions)
     path.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(pictures, captions, columns=8).save(path)
-    weights = work / "judge" / "model.safetensors"
-    if not weights.exists():
-        return {}
-    readings = Judge.load(weights).read(pictures)
+    readings = Judge.load(judge).read(pictures)
     return {
         f"draws_{name}": sum(seen[name] == getattr(scene, name) for seen, scene in zip(readings, scenes, strict=True))
         / PICTURES

@@ -1,1 +1,1 @@
-"""The picture world that Synth brings along: illustrated scenes whose every fact is known, and models trained on them."""
+"""The picture world that Synth brings along: illustrated scenes whose every fact is known, and models that learned it."""

@@ -146,7 +146,7 @@ def plain_caption(scene: Scene) -> str:
 
 
 def prompt(scene: Scene, rng: random.Random) -> str:
-    """A long caption of the kind people give to picture models: fragments in almost any order, flavour words after them.
+    """A long caption of the kind people give to picture models: fragments in almost any order, then flavour words.
 
     At least five attributes are named, so whichever of them a phrase begins with, the text goes on with the others.
     """

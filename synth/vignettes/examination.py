@@ -50,8 +50,8 @@ TRAINING_PROMPTS = 50_000
 class Examination:
     """The figures of the model card.
 
-    drawn: right answers on generated pictures; rendered: the judge's own on held-out rendered scenes; confused: what was
-    taken for what most often; vae_psnr: mean over held-out scenes, in dB; expansions: GPT-2's marks.
+    drawn: right answers on generated pictures; rendered: the judge's own on held-out rendered scenes; confused: what
+    was taken for what most often; vae_psnr: mean over held-out scenes, in dB; expansions: GPT-2's marks.
     """
 
     settings: Settings
@@ -78,7 +78,8 @@ class Examination:
         lines += [
             "",
             f"{count} held-out captions at {self.settings.steps} steps of {self.settings.scheduler}, guidance scale "
-            f"{self.settings.guidance_scale:g}. The confusion that hurts most: {attribute} {asked} seen as {seen} ({times} times).",
+            f"{self.settings.guidance_scale:g}. "
+            f"The confusion that hurts most: {attribute} {asked} seen as {seen} ({times} times).",
             "",
             f"Autoencoder: {self.vae_psnr:.2f} dB PSNR on {RENDERED} held-out scenes (bar {PSNR_BAR:g} dB).",
             "",

@@ -1,0 +1,225 @@
+"""Batches: a table in which each row is a set of a report's parameters becomes a report, and a page that lists all.
+
+Which rows are done is nowhere noted: a row's plan names its study's folder, and a complete study with a report is done.
+So a batch can be stopped, edited and run again, and rows may come, go and change places.
+"""
+
+import base64
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+from PIL import Image
+
+from synth.errors import InputError, SynthError
+from synth.files import write_atomically
+from synth.journal import Journal
+from synth.parameters import Parameter, check_parameters, declared, parse_parameters
+from synth.plans import slug
+from synth.publishing import fill
+from synth.reporting import MAIN, Request, make, notebook_path, prepare
+from synth.studies import ROOT, Study
+
+THUMBNAILS, THUMBNAIL_SIZE = 4, 192
+
+
+@dataclass
+class Outcome:
+    """What became of a row.
+
+    row: its number in the file, from 1; parameters: as the file gives them.
+    status: "left" (not tried yet), "done", "incomplete" (a report, but some pictures failed) or "failed" (no report).
+    error: why, in one sentence; folder: of the study, None where the row could not even be planned.
+    """
+
+    row: int
+    parameters: Mapping[str, Any]
+    status: str = "left"
+    error: str = ""
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that ran: its page, and what became of each row of the file."""
+
+    index: Path
+    outcomes: list[Outcome]
+
+    @property
+    def failed(self) -> int:
+        """How many rows have no report, or one in which pictures failed."""
+        return sum(outcome.status in ("failed", "incomplete") for outcome in self.outcomes)
+
+
+def batch(file: str | Path, *, out: str | Path = ROOT, progress: bool = True, **shared: Any) -> Batch:
+    """Make a report for each row of a CSV or YAML file, and `<out>/<file's name>/index.html` with all of them.
+
+    shared: parameters for every row that doesn't set them itself. A row that fails is noted and the others go on. Run
+    again, it does what is missing. Unknown columns and values of the wrong type are an InputError before anything runs.
+    """
+    known = declared(notebook_path(MAIN))
+    shared = check_parameters(shared, known)
+    rows = read_rows(file, known)
+    folder = _batch_folder(Path(file), Path(out))
+    outcomes = [Outcome(number, values) for number, values in enumerate(rows, start=1)]
+    requests = [_planned(outcome, shared, folder) for outcome in outcomes]
+    index = folder / "index.html"
+    began = time.monotonic()
+    waiting = [
+        (outcome, request) for outcome, request in zip(outcomes, requests, strict=True) if outcome.status == "left"
+    ]
+    _write_index(index, Path(file).name, outcomes)
+    for number, (outcome, request) in enumerate(waiting):
+        if progress:
+            _tell(outcome, request, len(outcomes), _time_left(began, number, len(waiting)))
+        _run(outcome, request, progress)
+        _write_index(index, Path(file).name, outcomes)
+    return Batch(index, outcomes)
+
+
+def read_rows(file: str | Path, known: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+    """The rows of a CSV or YAML file with their values parsed; an empty cell is not given.
+
+    In YAML, values are read as the texts they are written as, so that a phrase 1984 stays a phrase.
+    """
+    path = Path(file)
+    readers = {".csv": _csv_rows, ".yaml": _yaml_rows, ".yml": _yaml_rows}
+    if path.suffix.lower() not in readers:
+        raise InputError("file", str(path), "give a .csv or .yaml file")
+    try:
+        rows = list(readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise InputError("file", str(path), f"give a file that can be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError("file", str(path), "save it as UTF-8") from None
+    except (yaml.YAMLError, csv.Error) as error:
+        raise InputError("file", str(path), f"it is not well formed: {' '.join(str(error).split())}") from None
+    if not rows:
+        raise InputError("file", str(path), "give it at least one row of parameters")
+    return [_parsed(number, row, known) for number, row in enumerate(rows, start=1)]
+
+
+def _csv_rows(text: str) -> Iterator[dict[str, str]]:
+    for number, row in enumerate(csv.DictReader(io.StringIO(text), strict=True), start=1):
+        if None in row:
+            raise InputError(
+                f"row {number}", row[None], "it has more cells than the header: put a text with commas in quotes"
+            )
+        yield {name: cell for name, cell in row.items() if cell}
+
+
+def _yaml_rows(text: str) -> Iterator[dict[str, str]]:
+    rows = yaml.load(text, yaml.BaseLoader)  # which makes nothing but str, list and dict
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError("file", rows, 'give a list of rows, each with names and values: "- phrase: a red lighthouse"')
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, dict):
+                raise InputError(str(name), value, "put it in quotes")
+        yield {name: json.dumps(value) if isinstance(value, list) else value for name, value in row.items() if value}
+
+
+def _parsed(number: int, row: Mapping[str, str], known: Mapping[str, Parameter]) -> dict[str, Any]:
+    try:
+        return parse_parameters(row, {name: known[name] for name in known if name != "out"})
+    except InputError as error:
+        raise InputError(f"row {number}, {error.field}", error.value, error.remedy) from None
+
+
+def _batch_folder(file: Path, out: Path) -> Path:
+    folder = out / slug(file.stem)
+    if (folder / "plan.json").exists():
+        raise InputError("file", str(file), f"{folder} is a study: give the file another name")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("out", str(out), f"give a folder that can be written ({error.strerror})") from None
+    return folder
+
+
+def _planned(outcome: Outcome, shared: Mapping[str, Any], folder: Path) -> Request | None:
+    try:
+        request = prepare(**shared | outcome.parameters | {"out": folder})
+        outcome.folder = request.folder
+        outcome.status = "done" if _is_done(request) else "left"
+    except SynthError as error:
+        outcome.status, outcome.error = "failed", str(error)
+        return None
+    return request
+
+
+def _is_done(request: Request) -> bool:
+    """Whether the request's folder has a report, of this very plan, and every picture."""
+    if not (request.folder / "report.html").is_file():
+        return False
+    study = Study.open(request.folder)
+    return study.plan.key == request.plan.key and study.counts["done"] == request.plan.pictures
+
+
+def _run(outcome: Outcome, request: Request, progress: bool) -> None:
+    try:
+        made = make(request, progress=progress)
+    except (SynthError, OSError) as error:
+        outcome.status, outcome.error = "failed", str(error)
+        return
+    outcome.status = "incomplete" if made.failed else "done"
+    outcome.error = f"{made.failed} of {made.failed + made.pictures} pictures failed" if made.failed else ""
+
+
+def _tell(outcome: Outcome, request: Request, rows: int, time_left: str) -> None:
+    print(f"row {outcome.row} of {rows}: {request.title[:60]!r}{time_left}", file=sys.stderr, flush=True)
+
+
+def _time_left(began: float, finished: int, waiting: int) -> str:
+    if not finished:
+        return ""
+    minutes = (time.monotonic() - began) / finished * (waiting - finished) / 60
+    return f" (about {minutes:.0f} minutes left)" if minutes >= 1 else " (less than a minute left)"
+
+
+def _write_index(index: Path, title: str, outcomes: list[Outcome]) -> None:
+    page = fill("batch/index.html.j2", title=title, lines=[_line(outcome, index.parent) for outcome in outcomes])
+    write_atomically(index, page.encode())
+
+
+def _line(outcome: Outcome, root: Path) -> dict[str, Any]:
+    """What the page shows of a row."""
+    parameters = dict(outcome.parameters)
+    prompts = parameters.pop("prompts", None) or ["?"]
+    report = outcome.folder / "report.html" if outcome.folder else None
+    made = outcome.status in ("done", "incomplete")
+    return {
+        "title": parameters.pop("phrase", None) or prompts[0],
+        "parameters": ", ".join(f"{name} {value}" for name, value in parameters.items()),
+        "status": outcome.status,
+        "remark": outcome.error,
+        "link": quote(report.relative_to(root).as_posix()) if made else None,
+        "thumbnails": _thumbnails(outcome.folder) if made else [],
+    }
+
+
+def _thumbnails(folder: Path) -> list[str]:
+    """Data URIs of pictures of a study, of different prompts first."""
+    with Journal(folder) as journal:
+        rows = [row for row in journal.rows() if row["status"] == "done"]
+    rows.sort(key=lambda row: (row["seed"], row["prompt_index"]))
+    return [_thumbnail(folder / row["path"]) for row in rows[:THUMBNAILS]]
+
+
+@cache
+def _thumbnail(path: Path) -> str:
+    small = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+        picture.convert("RGB").save(small, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"

@@ -1,0 +1,131 @@
+"""Options that several commands share. Those for settings are made from the library's own classes: name, type, default
+and explanation are written once, there.
+"""
+
+import argparse
+import inspect
+import re
+from dataclasses import fields
+from typing import Any
+
+from synth.errors import InputError
+from synth.jobs import SCHEDULERS, ExpansionSettings, Settings
+from synth.parameters import Parameter
+
+METAVARS = {"str": "TEXT", "int": "N", "float": "X"}
+
+# name: (type, what stands for a value, explanation)
+COMMON = {
+    "n": ("int", "N", "how many prompts GPT-2 writes (default: 4)"),
+    "seeds": ("str", "N", "how many pictures a prompt gets (default: 4), or, with commas, their seeds: 3,7,11"),
+    "seed": ("int", "N", "of the expansion, and the first of the pictures' (default: 0)"),
+    "model": ("str", "MODEL", "renderer: preset, hub id, folder or .safetensors file (default: vignettes)"),
+    "expander": ("str", "MODEL", "GPT-2: preset, hub id or folder (default: vignettes-gpt2)"),
+    "out": ("str", "FOLDER", "of all studies (default: generated_images)"),
+    "name": ("str", "NAME", "of the study's folder (default: from the phrase and all settings)"),
+    "device": ("str", "DEVICE", "auto, cuda, cuda:N, mps or cpu (default: auto)"),
+    "dtype": ("str", "DTYPE", "auto, float32, float16 or bfloat16 (default: auto)"),
+    "batch_size": ("int", "N", "pictures computed together (default: by memory)"),
+    "strict": ("bool", None, "identical pixels whatever the batch size and order"),
+    "yes": ("bool", None, "agree to more than 200 pictures"),
+}
+
+
+def _parameter(name: str, kind: type) -> Parameter:
+    many = kind == tuple[str, ...]
+    return Parameter(name, "str" if many else kind.__name__, many, False, None)
+
+
+KNOWN = {name: Parameter(name, kind, False, False, None) for name, (kind, *_) in COMMON.items()}
+KNOWN |= {field.name: _parameter(field.name, field.type) for field in (*fields(Settings), *fields(ExpansionSettings))}
+
+
+def add_common(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options of COMMON that are named."""
+    for name in names:
+        _add(parser, KNOWN[name], *COMMON[name][1:])
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of Settings, and --size for two of them."""
+    group = parser.add_argument_group("how to render", "what is not given is as advised for the model")
+    _add_fields(group, Settings)
+    group.add_argument("--size", metavar="WIDTHxHEIGHT", help="width and height at once, such as 768 or 768x512")
+
+
+def add_expansion(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of ExpansionSettings."""
+    _add_fields(parser.add_argument_group("how GPT-2 writes"), ExpansionSettings)
+
+
+def add_loras(parser: argparse.ArgumentParser) -> None:
+    """Add --lora, which may be given several times."""
+    text = "LoRA on top of the model: a .safetensors file or hub id (default weight: 1); repeat for more"
+    parser.add_argument("--lora", action="append", metavar="FILE[=WEIGHT]", help=text)
+
+
+def values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given, by name and typed as the library wants it; InputError for what has the wrong type."""
+    given = {name: text for name, text in vars(arguments).items() if name in KNOWN and text is not None}
+    typed = {name: _typed(KNOWN[name], text) for name, text in given.items()} | _size(arguments)
+    loras = getattr(arguments, "lora", None)
+    return typed | ({"loras": tuple(map(parse_lora, loras))} if loras else {})
+
+
+def parse_lora(text: str) -> tuple[str, float]:
+    """A LoRA's name and weight.
+
+    >>> parse_lora("ink.safetensors=0.8"), parse_lora("someone/ink")
+    (('ink.safetensors', 0.8), ('someone/ink', 1.0))
+    """
+    name, _, weight = text.rpartition("=")
+    if not name:
+        return text, 1.0
+    return name, Parameter("lora", "float", False, False, 1.0).parse(weight)
+
+
+def _typed(parameter: Parameter, text: Any) -> Any:
+    if parameter.kind == "bool":
+        return text
+    if parameter.many:
+        return tuple(text)
+    if parameter.name == "seeds":
+        one = Parameter("seeds", "int", False, False, None)
+        return [one.parse(item) for item in text.split(",")] if "," in text else one.parse(text)
+    return parameter.parse(text)
+
+
+def _size(arguments: argparse.Namespace) -> dict[str, int]:
+    size = getattr(arguments, "size", None)
+    if size is None:
+        return {}
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", size)
+    if not match or arguments.width or arguments.height:
+        raise InputError("size", size, "give it as 768 or 768x512, and then neither --width nor --height")
+    return {"width": int(match[1]), "height": int(match[2] or match[1])}
+
+
+def _add_fields(group: Any, cls: type) -> None:
+    described = _descriptions(cls)
+    for field in fields(cls):
+        default = "" if field.default in ("", False, ()) else f" (default: {field.default})"
+        kind = KNOWN[field.name].kind
+        _add(group, KNOWN[field.name], METAVARS.get(kind), described[field.name] + default)
+
+
+def _add(group: Any, parameter: Parameter, metavar: str | None, text: str) -> None:
+    flag, text = f"--{parameter.name.replace('_', '-')}", text.replace("%", "%%")
+    if parameter.kind == "bool":
+        group.add_argument(flag, action="store_true", default=None, help=text)
+    elif parameter.many:
+        group.add_argument(flag, action="append", metavar=metavar, help=f"{text}; repeat for more")
+    else:
+        group.add_argument(flag, metavar=metavar, help=text)
+
+
+def _descriptions(cls: type) -> dict[str, str]:
+    """What a class's docstring says of its fields, there written as "name: text" or "name, name: text"."""
+    names = "|".join(field.name for field in fields(cls))
+    parts = re.split(rf"\b((?:{names})(?:, (?:{names}))*): ", inspect.cleandoc(cls.__doc__))
+    texts = (" ".join(text.split()).rstrip(".; ").replace("SCHEDULERS", ", ".join(SCHEDULERS)) for text in parts[2::2])
+    return {name: text for group, text in zip(parts[1::2], texts, strict=True) for name in group.split(", ")}

@@ -1,0 +1,227 @@
+"""Commands around studies: report, batch, study, log."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth.cli.options import add_common, add_expansion, add_loras, add_settings, values
+from synth.cli.parsing import add_command, shortened, table
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+    from synth.studies import Study
+
+
+def register(commands: Any) -> None:
+    """Add the commands."""
+    _register_report(commands)
+    _register_batch(commands)
+    _register_study(commands)
+    _register_log(commands)
+
+
+def report(arguments: Namespace) -> int:
+    from synth.reporting import report as make_report
+
+    typed = {} if arguments.phrase is None else {"phrase": arguments.phrase}
+    made = make_report(**_with_parameters(arguments, typed | values(arguments)))
+    failed = f", {made.failed} failed" if made.failed else ""
+    print(f"{made.pictures} pictures{failed}, {made.seconds:.0f} seconds. Look at {made.html}")
+    return 1 if made.failed else 0
+
+
+def batch(arguments: Namespace) -> int:
+    from synth.batches import batch as run_batch
+
+    ran = run_batch(arguments.file, **_with_parameters(arguments, values(arguments)))
+    for outcome in ran.outcomes:
+        if outcome.error:
+            print(f"row {outcome.row}, {outcome.status}: {outcome.error}")
+    print(f"{len(ran.outcomes) - ran.failed} of {len(ran.outcomes)} reports are done. Look at {ran.index}")
+    return 1 if ran.failed else 0
+
+
+def run_study(arguments: Namespace) -> int:
+    from synth.parameters import study_arguments
+    from synth.studies import study
+
+    given = {"model": "vignettes", "name": None} | values(arguments)
+    return finish(study(**study_arguments(phrase=arguments.phrase, prompts=[], **given)))
+
+
+def finish(made: "Study") -> int:
+    """Draw the grid of a study that ran, say where it is, and return the exit code."""
+    made.grid()
+    counts = made.counts
+    failed = f", {counts['failed']} failed (`synth log {made.folder}` says why)" if counts["failed"] else ""
+    print(f"{counts['done']} pictures{failed}. Look at {made.folder / 'grid.png'}")
+    return 1 if counts["failed"] else 0
+
+
+def list_studies(arguments: Namespace) -> int:
+    from synth.studies import ROOT
+    from synth.studies import list_studies as found_in
+
+    rows = [
+        (
+            found.name, found.done, found.failed, found.left,
+            f"{found.created:%Y-%m-%d %H:%M}" if found.created else "",
+            shortened(found.problem or found.phrase),
+        )
+        for found in found_in(arguments.out or ROOT)
+    ]  # fmt: skip
+    head = ("study", "done", "failed", "left", "created (UTC)", "phrase")
+    print(table(head, rows) if rows else "There is no study yet.")
+    return 0
+
+
+def show_study(arguments: Namespace) -> int:
+    found = _open(arguments)
+    print(found.folder)
+    print(", ".join(f"{number} {name}" for name, number in found.counts.items()))
+    settings = found.jobs[0].as_dict()["settings"]
+    print(table(("setting", ""), [("model", found.plan.model.name), *settings.items()]))
+    print("\n".join(prompt.text for prompt in found.expansion))
+    return 0
+
+
+def delete_study(arguments: Namespace) -> int:
+    from synth.studies import ROOT
+    from synth.studies import delete_study as delete
+
+    delete(arguments.study, arguments.out or ROOT)
+    print(f"{arguments.study} is deleted.")
+    return 0
+
+
+def log(arguments: Namespace) -> int:
+    frame = _open(arguments).frame()
+    writers = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
+    wanted = {name: path for name in writers if (path := getattr(arguments, name))}
+    for name, path in wanted.items():
+        writers[name](frame, path)
+        print(f"{len(frame)} rows are in {path}")
+    if not wanted:
+        cells = [
+            (row.prompt_index, row.seed, row.status, f"{row.seconds:.2f}", row.path, shortened(row.error or row.prompt))
+            for row in frame.itertuples()
+        ]
+        print(table(("prompt", "seed", "status", "seconds", "path", "prompt, or what went wrong"), cells))
+    return 0
+
+
+def _register_report(commands: Any) -> None:
+    parser = add_command(
+        commands, "report", report, "expand a phrase, render it, and leave a report of it to look at",
+        'synth report "a red lighthouse at sunset"',
+        'synth report "an astronaut riding a green horse" --model sdxl --seeds 2',
+        'synth report "1984" -p diversity=0.9 -p banned_words=\'["war", "book"]\'',
+    )  # fmt: skip
+    parser.add_argument("phrase", nargs="?", metavar="PHRASE", help="what to draw; may be left out with -p prompts=...")
+    _add_parameters(parser)
+    add_common(parser, "n", "seeds", "seed", "model", "expander", "out", "name", "device", "strict", "yes")
+    add_settings(parser)
+    add_expansion(parser)
+
+
+def _register_batch(commands: Any) -> None:
+    parser = add_command(
+        commands, "batch", batch, "make a report for each row of a CSV or YAML table, and a page that lists them",
+        "synth batch phrases.csv",
+        "synth batch phrases.yaml -p seeds=2",
+    )  # fmt: skip
+    parser.add_argument("file", metavar="FILE", help="a row is a set of a report's parameters: phrase, n, steps, ...")
+    _add_parameters(parser)
+    add_common(parser, "out")
+
+
+def _register_study(commands: Any) -> None:
+    parser = add_command(
+        commands, "study", None, "run a study without a report; list, show or delete studies",
+        'synth study run "a red lighthouse at sunset"',
+        'synth study "a red lighthouse at sunset"     (run may be left out before several words)',
+        "synth study list",
+        "synth study show a-red-lighthouse-at-sunset-1a2b3c4d",
+    )  # fmt: skip
+    actions = parser.add_subparsers(metavar="run | list | show | delete", required=True)
+    run = add_command(
+        actions, "run", run_study, "expand a phrase and render it, or go on where that stopped",
+        'synth study run "a red lighthouse at sunset" --n 8 --name lighthouses',
+    )  # fmt: skip
+    run.add_argument("phrase", metavar="PHRASE", help="what to draw")
+    add_common(run, "n", "seeds", "seed", "model", "expander", "out", "name")
+    add_common(run, "device", "dtype", "batch_size", "strict", "yes")
+    add_loras(run)
+    add_settings(run)
+    add_expansion(run)
+    listing = add_command(actions, "list", list_studies, "list the studies that there are", "synth study list")
+    add_common(listing, "out")
+    for name, function, about in (
+        ("show", show_study, "show what a study is made of"),
+        ("delete", delete_study, "delete a study, pictures and all"),
+    ):
+        add_study(add_command(actions, name, function, about, f"synth study {name} lighthouses"))
+
+
+def _register_log(commands: Any) -> None:
+    parser = add_command(
+        commands, "log", log, "print the rows of a study's pictures, or write them to a file",
+        "synth log lighthouses",
+        "synth log lighthouses --csv rows.csv --parquet rows.parquet",
+    )  # fmt: skip
+    add_study(parser)
+    for name in ("csv", "json", "parquet"):
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write every column to a {name} file instead")
+
+
+def add_study(parser: Any) -> None:
+    """Add the argument that names a study, and --out."""
+    parser.add_argument("study", metavar="STUDY", help="the name of its folder (see `synth study list`), or a path")
+    add_common(parser, "out")
+
+
+def _add_parameters(parser: Any) -> None:
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of the notebook by its name there; lists as JSON; repeat for more",
+    )  # fmt: skip
+
+
+def _with_parameters(arguments: Namespace, typed: dict[str, Any]) -> dict[str, Any]:
+    """What was given as options, and with -p."""
+    from synth.parameters import declared, parse_parameters
+    from synth.reporting import MAIN, notebook_path
+
+    pairs = dict(map(_pair, arguments.parameter))
+    for name in typed.keys() & pairs.keys():
+        raise InputError(name, pairs[name], "give it as an option or with -p, not both")
+    return typed | parse_parameters(pairs, declared(notebook_path(MAIN)))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError("parameter", text, "give it as name=value")
+    return name.strip(), value
+
+
+def _open(arguments: Namespace) -> "Study":
+    from synth.studies import ROOT, Study
+
+    return Study.open(arguments.study, arguments.out or ROOT)
+
+
+def _write_csv(frame: "pandas.DataFrame", path: Path) -> None:
+    from synth.rows import to_csv
+
+    path.write_bytes(to_csv(frame))
+
+
+def _write_json(frame: "pandas.DataFrame", path: Path) -> None:
+    frame.to_json(path, orient="records", indent=1, force_ascii=False, date_format="iso")
+
+
+def _write_parquet(frame: "pandas.DataFrame", path: Path) -> None:
+    frame.to_parquet(path, index=False)

@@ -1,0 +1,187 @@
+"""The memory of a study: one SQLite row per picture, written after its PNG is in place.
+
+WAL with synchronous=FULL: a row that was written survives a kill and a power cut. The pictures carry their rows, so the
+journal can always be made again from them; failures are rows too, and those exist only here.
+"""
+
+import io
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from synth.errors import StudyError
+from synth.files import write_atomically
+from synth.jobs import Job, Result
+from synth.pictures import read_picture, save_picture
+from synth.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv
+
+if TYPE_CHECKING:
+    import pandas
+
+NAME = "journal.sqlite"
+
+# Run in order; PRAGMA user_version counts those already run. Never edit one that was released: add another.
+MIGRATIONS = (
+    "CREATE TABLE IF NOT EXISTS pictures ("
+    + "".join(f"{name} {kind}, " for name, (kind, _) in COLUMNS.items())
+    + "PRIMARY KEY (key))",
+)
+
+
+class Journal:
+    """The rows of one study folder; close it, or use it in a `with` block. Any one thread at a time may use it.
+
+    Raises StudyError where the file is damaged, from a newer Synth, or cannot be written.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / NAME
+        self.pictures = self.folder / "images"
+        with self._guarded():
+            self._database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._database.row_factory = sqlite3.Row
+        try:
+            self._prepare()
+        except StudyError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; everything recorded is on disk already."""
+        self._database.close()
+
+    def record(self, result: Result, **facts: Any) -> None:
+        """Keep a result: its picture first (images/<first 16 digits of the key>.png), then its row.
+
+        facts: the columns that neither job nor result knows (prompt_index, strict, candidate, logprob).
+        A row with the same key is replaced. Raises StudyError when the disk is full; what was recorded before is safe.
+        """
+        facts = facts | result_columns(result)
+        row = job_columns(result.job) | facts | {"path": "", "pixels_sha256": ""}
+        with self._guarded():
+            if result.image is not None:
+                path = self.picture_path(result.job)
+                row["pixels_sha256"] = save_picture(result.image, path, result.job, facts)
+                row["path"] = path.relative_to(self.folder).as_posix()
+        self._write(row)
+
+    def picture_path(self, job: Job) -> Path:
+        """Where the picture of a job lies, or will lie."""
+        return self.pictures / f"{job.key[:16]}.png"
+
+    def done(self) -> set[str]:
+        """The keys of the pictures that are finished: the row says so and the file is there."""
+        with self._guarded():
+            rows = self._database.execute("SELECT key, path FROM pictures WHERE status = 'done'").fetchall()
+        present = {f"{self.pictures.name}/{picture.name}" for picture in self.pictures.glob("*.png")}
+        return {row["key"] for row in rows if row["path"] in present}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows as plain values, by prompt and seed."""
+        with self._guarded():
+            found = self._database.execute(f"SELECT {', '.join(COLUMNS)} FROM pictures ORDER BY prompt_index, seed")
+            return [dict(row) for row in found]
+
+    def frame(self) -> "pandas.DataFrame":
+        """All rows as a tidy DataFrame (see `synth.rows.COLUMNS`); paths are relative to the study's folder."""
+        return as_frame(self.rows())
+
+    def export(self) -> tuple[Path, Path]:
+        """Write log.csv and log.parquet beside the journal, each whole or not at all."""
+        frame, parquet = self.frame(), io.BytesIO()
+        frame.to_parquet(parquet, index=False)
+        paths = self.folder / "log.csv", self.folder / "log.parquet"
+        with self._guarded():
+            for path, data in zip(paths, (to_csv(frame), parquet.getvalue()), strict=True):
+                write_atomically(path, data)
+        return paths
+
+    def adopt(self) -> int:
+        """Write the rows that finished pictures carry and the journal lacks; returns how many.
+
+        That happens when a process is killed between a picture and its row, and after a lost journal. Damaged and
+        foreign files are left alone: their pictures are rendered again.
+        """
+        known = {key[:16] for key in self.done()}
+        rows = [self._carried_row(path) for path in self.pictures.glob("*.png") if path.stem not in known]
+        adopted = [row for row in rows if row is not None]
+        for row in adopted:
+            self._write(row)
+        return len(adopted)
+
+    @classmethod
+    def rebuild(cls, folder: Path | str) -> int:
+        """Make the journal again from the pictures; returns how many rows it has.
+
+        The old file stays as journal.damaged-<number>.sqlite. Rows of failed pictures are lost with it; the next
+        run tries those again.
+        """
+        folder = Path(folder)
+        number = 1 + len(list(folder.glob("journal.damaged-*.sqlite")))
+        for ending in ("", "-wal", "-shm"):
+            part = folder / f"{NAME}{ending}"
+            if part.exists():
+                part.rename(folder / f"journal.damaged-{number}.sqlite{ending}")
+        with cls(folder) as journal:
+            return journal.adopt()
+
+    def _carried_row(self, path: Path) -> dict[str, Any] | None:
+        try:
+            picture = read_picture(path)
+        except StudyError:
+            return None
+        if picture.digest != picture.recorded_digest or path != self.picture_path(picture.job):
+            return None
+        place = {"path": path.relative_to(self.folder).as_posix(), "pixels_sha256": picture.digest}
+        return job_columns(picture.job) | picture.facts | place
+
+    def _write(self, row: dict[str, Any]) -> None:
+        names = list(COLUMNS)
+        values = ", ".join(f":{name}" for name in names)
+        with self._guarded():
+            self._database.execute(f"INSERT OR REPLACE INTO pictures ({', '.join(names)}) VALUES ({values})", row)
+
+    def _prepare(self) -> None:
+        with self._guarded():
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            if self._database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("its pages contradict each other")
+            self._migrate()
+
+    def _migrate(self) -> None:
+        present = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if present > len(MIGRATIONS):
+            raise StudyError(f"{self.path} was written by a newer Synth; update Synth to read it")
+        for number, migration in enumerate(MIGRATIONS[present:], start=present + 1):
+            self._database.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT")
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn what the disk and SQLite say into a StudyError with a remedy."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StudyError(f"{self.path} cannot be used ({error}); {_remedy(str(error))}") from error
+        except sqlite3.DatabaseError as error:
+            remedy = "delete it and run again: the pictures carry their rows and none is rendered twice"
+            raise StudyError(f"{self.path} is damaged ({error}); {remedy}") from error
+        except OSError as error:
+            raise StudyError(f"{self.folder} cannot be written ({error.strerror}); {_remedy(str(error))}") from error
+
+
+def _remedy(message: str) -> str:
+    if "full" in message or "No space" in message or "quota" in message:
+        return "free some space and run the same command again: every finished picture is safe"
+    if "locked" in message:
+        return "another process is using it: wait for that one to finish"
+    return "choose a folder that exists and that you may write to"

@@ -1,0 +1,292 @@
+"""Figures of a study: the labelled image grid first, then what a teacher asks about prompts and time.
+
+Every function takes a Study, or its frame, and returns a matplotlib Figure that belongs to nobody else: no pyplot
+state, so nothing is shown twice in a notebook and nothing leaks. Colours, type and spacing come from `style()`.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from synth.lettering import Span, draw_wrapped, families, shorten
+
+INK, MUTED, FAINT, ACCENT, ALARM = "#1f2933", "#6b7280", "#e5e7eb", "#0b6b8a", "#b42318"
+USABLE_TOKENS = 75  # CLIP reads 77, two of which mark start and end
+DPI = 100
+CELL, GAP, MARGIN, HEADER, LABEL = 256, 8, 20, 112, 300  # pixels
+LARGEST, MOST = 10_000_000, 100  # pixels of one grid; its rows, and its columns
+LEGIBLE = 96  # pixels: smaller cells hold no text
+
+
+class NotebookFigure(Figure):
+    """A Figure that a notebook shows as PNG without pyplot and whatever its backend."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+
+def style() -> AbstractContextManager:
+    """The look of every figure; use it as `with style():` around figures of your own."""
+    return matplotlib.rc_context({
+        **sns.axes_style("ticks"),
+        "font.family": families(), "font.size": 10, "text.color": INK, "text.parse_math": False,
+        "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 10,
+        "axes.labelcolor": MUTED, "axes.labelsize": 9, "axes.edgecolor": "#9ca3af", "axes.linewidth": 0.8,
+        "axes.spines.top": False, "axes.spines.right": False,
+        "xtick.color": "#9ca3af", "ytick.color": "#9ca3af", "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+        "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.frameon": False, "legend.fontsize": 9,
+        "figure.facecolor": "white", "axes.facecolor": "white", "figure.dpi": DPI, "savefig.dpi": DPI,
+        "hatch.linewidth": 0.8,
+    })  # fmt: skip
+
+
+def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: int = CELL) -> Figure:
+    """Pictures in a grid: one row for each value of the frame's column `rows`, one column for each of `columns`.
+
+    A prompt at the left shows the phrase in black and the words that were added in colour. A picture that failed, or
+    whose file is gone, is hatched and says why; one that is not rendered yet stays blank.
+    cell: side of the square that holds a picture, in pixels; smaller where the whole would exceed 10 million pixels.
+    At most the first 100 rows and columns are shown; `image_grids` shows all, in pages.
+    """
+    frame, folder = _frame(data)
+    row_values, column_values = _values(frame, rows)[:MOST], _values(frame, columns)[:MOST]
+    frame = frame[frame[rows].isin(row_values) & frame[columns].isin(column_values)]
+    cell = min(cell, int((LARGEST / (len(row_values) * len(column_values))) ** 0.5) - GAP)
+    lefts = {value: MARGIN + LABEL + number * (cell + GAP) for number, value in enumerate(column_values)}
+    tops = {value: HEADER + number * (cell + GAP) for number, value in enumerate(row_values)}
+    width, height = max(lefts.values()) + cell + MARGIN, max(tops.values()) + cell + MARGIN
+    with style():
+        figure, axes = _pixel_axes(width, height)
+        canvas = Image.new("RGB", (width, height), "white")
+        _draw_title(axes, frame, width - 2 * MARGIN)
+        for value, x in lefts.items():
+            axes.text(x, HEADER - GAP, _name(columns, value), size=10, color=MUTED, va="bottom")
+        for value, y in tops.items():
+            label, lines = _label(frame, rows, value), max(1, cell // 21)
+            draw_wrapped(axes, label, MARGIN, y, width=LABEL - 2 * MARGIN, lines=lines, size=11)
+        for _, row in frame.iterrows():
+            _draw_cell(axes, canvas, row, folder, (lefts[row[columns]], tops[row[rows]]), cell)
+        axes.imshow(canvas, extent=(0, width, height, 0), interpolation="none", aspect="auto", zorder=0)
+    return figure
+
+
+def image_grids(
+    data: Any, rows: str = "prompt", columns: str = "seed", *, most_rows: int = 8, most_columns: int = 6
+) -> Iterator[Figure]:
+    """`image_grid` in pages of at most `most_rows` x `most_columns` pictures, left to right, then down."""
+    frame, folder = _frame(data)
+    row_values, column_values = _values(frame, rows), _values(frame, columns)
+    for top in range(0, len(row_values), most_rows):
+        for left in range(0, len(column_values), most_columns):
+            page = frame[
+                frame[rows].isin(row_values[top : top + most_rows])
+                & frame[columns].isin(column_values[left : left + most_columns])
+            ]
+            page.attrs["folder"] = folder
+            yield image_grid(page, rows, columns)
+
+
+def token_lengths(data: Any) -> Figure:
+    """Tokens of each prompt in the renderer's tokenizer, against the 75 that CLIP can read."""
+    prompts = _prompts(data)
+    labels = [f"{index + 1}  {_added(row, 34)}" for index, row in prompts.iterrows()]
+    with style():
+        figure, axes = _axes(height=1.0 + 0.32 * len(prompts))
+        read = prompts["prompt_tokens"].clip(upper=USABLE_TOKENS)
+        sns.barplot(x=prompts["prompt_tokens"], y=labels, ax=axes, color="#f3c6c1", hatch="////", edgecolor=ALARM, lw=0)
+        sns.barplot(x=read, y=labels, ax=axes, color=ACCENT, saturation=1)
+        axes.axvline(USABLE_TOKENS, color=ALARM, lw=1, ls=(0, (4, 3)))
+        for place, tokens in enumerate(prompts["prompt_tokens"]):
+            axes.text(tokens + 0.7, place, f"{tokens}", va="center", size=9, color=MUTED)
+        axes.set(xlabel="tokens", xlim=(0, max(80, prompts["prompt_tokens"].max() + 5)))
+        _title(
+            axes, "How long are the prompts?", f"dashed: the renderer reads {USABLE_TOKENS} tokens and ignores the rest"
+        )
+        axes.tick_params(left=False)
+        sns.despine(ax=axes, left=True)
+    return figure
+
+
+def diversity(data: Any) -> Figure:
+    """How different the prompts are, two by two: the Jaccard distance of the words that were added to the phrase.
+
+    0: the same words; 1: none in common. The note gives the mean, and distinct-2, the share of different pairs of
+    neighbouring words among all such pairs (Li et al. 2016, "A diversity-promoting objective function").
+    """
+    added = [_added_words(row) for _, row in _prompts(data).iterrows()]
+    distances = np.array([[_jaccard_distance(a, b) for b in added] for a in added])
+    with style():
+        figure, axes = _axes(width=4.6, height=4.0)
+        names = list(range(1, len(added) + 1))
+        sns.heatmap(
+            distances, ax=axes, vmin=0, vmax=1, square=True, linewidths=1.5, linecolor="white", annot=len(added) <= 12,
+            fmt=".2f", annot_kws={"size": 8}, xticklabels=names if len(names) <= 30 else 10,
+            yticklabels=names if len(names) <= 30 else 10, mask=np.eye(len(added), dtype=bool),
+            cmap=sns.light_palette(ACCENT, as_cmap=True),
+            cbar_kws={"label": "0 same words, 1 none in common", "shrink": 0.7},
+        )  # fmt: skip
+        axes.tick_params(length=0, labelrotation=0)
+        axes.set(xlabel="prompt", ylabel="prompt")
+        _title(axes, "How different are the prompts?", _diversity_note(added, distances))
+    return figure
+
+
+def timing(data: Any) -> Figure:
+    """Seconds per picture in the order in which they were finished, coloured by batch size."""
+    frame, _ = _frame(data)
+    done = frame[frame["status"] == "done"].sort_values("created").reset_index(drop=True)
+    with style():
+        figure, axes = _axes(height=2.8)
+        axes.set(xlabel="picture, in the order of rendering", ylabel="seconds")
+        if done.empty:
+            _title(axes, "How long did each picture take?", "no picture was rendered")
+            return figure
+        sizes = done["batch_size"].astype(str)
+        palette = [ACCENT, "#c2762b", "#5b7f3a", "#7a5195", "#8a8f98"]
+        sns.scatterplot(
+            x=done.index + 1, y=done["seconds"], hue=sizes, ax=axes, palette=palette[: sizes.nunique()], s=40
+        )
+        median, total = done["seconds"].median(), done["seconds"].sum()
+        axes.axhline(median, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=0)
+        _title(axes, "How long did each picture take?", f"dashed: the median, {median:.2g} s; {total:.3g} s in all")
+        axes.set_ylim(bottom=0, top=done["seconds"].max() * 1.15 or 1)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend(title="in batches of", loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
+    return figure
+
+
+def _frame(data: Any) -> tuple[pd.DataFrame, Path]:
+    """The frame of a study, and the folder that its paths are relative to."""
+    if isinstance(data, pd.DataFrame):
+        return data, Path(data.attrs.get("folder", "."))
+    return data.frame(), Path(data.folder)
+
+
+def _prompts(data: Any) -> pd.DataFrame:
+    """One row a prompt, in order."""
+    return _frame(data)[0].sort_values("prompt_index").drop_duplicates("prompt_index").reset_index(drop=True)
+
+
+def _values(frame: pd.DataFrame, column: str) -> list:
+    """The values of a column: prompts by their index, numbers by size, others as they come."""
+    if column == "prompt":
+        return list(dict.fromkeys(frame.sort_values("prompt_index")["prompt"]))
+    values = list(dict.fromkeys(frame[column]))
+    return sorted(values) if pd.api.types.is_numeric_dtype(frame[column]) else values
+
+
+def _name(column: str, value: Any) -> str:
+    return f"{column.replace('_', ' ')} {shorten(str(value), 28)}"
+
+
+def _label(frame: pd.DataFrame, column: str, value: Any) -> list[Span]:
+    if column != "prompt":
+        return [Span(_name(column, value), INK)]
+    row = frame[frame["prompt"] == value].iloc[0]
+    number = Span(f"{row['prompt_index'] + 1}", MUTED, "bold")
+    if row["phrase"] not in row["prompt"]:
+        return [number, Span(row["prompt"], INK)]
+    opening, phrase, added = row["prompt"].partition(row["phrase"])
+    return [number, Span(opening, ACCENT), Span(phrase, INK), Span(added, ACCENT)]
+
+
+def _draw_cell(
+    axes: Axes, canvas: Image.Image, row: pd.Series, folder: Path, corner: tuple[int, int], cell: int
+) -> None:
+    x, y = corner
+    if row["status"] == "done":
+        try:
+            with Image.open(folder / row["path"]) as picture:
+                fitted = _fitted(picture.convert("RGB"), cell)
+            canvas.paste(fitted, (x + (cell - fitted.width) // 2, y + (cell - fitted.height) // 2))
+            return
+        except OSError:
+            reason = "the picture's file is missing or damaged"
+    else:
+        reason = row["error"] or "no reason was recorded"
+    axes.add_patch(Rectangle((x, y), cell, cell, fc="#f9fafb", ec="#c3c8cf", hatch="///", lw=0.8, zorder=1))
+    if cell < LEGIBLE:
+        return
+    spans = [Span("failed", ALARM, "bold"), Span(reason, INK)]
+    height = draw_wrapped(axes, spans, x + 28, y + 28, width=cell - 56, lines=max(1, (cell - 56) // 18), size=9)
+    axes.add_patch(Rectangle((x + 16, y + 18), cell - 32, height + 16, fc="white", ec="#c3c8cf", lw=0.8, zorder=2))
+
+
+def _draw_title(axes: Axes, frame: pd.DataFrame, width: int) -> None:
+    """The phrase, and under it what all pictures share."""
+    shared = {name: values.iloc[0] for name, values in frame.items() if values.nunique() == 1}
+    if "phrase" in shared:
+        draw_wrapped(axes, [Span(shared["phrase"], INK, "bold")], MARGIN, MARGIN, width=width, lines=1, size=16)
+    forms = {"model": "{}", "scheduler": "{}", "steps": "{} steps", "guidance_scale": "guidance {:g}"}
+    facts = [form.format(shared[name]) for name, form in forms.items() if name in shared]
+    if "width" in shared and "height" in shared:
+        facts.append(f"{shared['width']} x {shared['height']} px")
+    draw_wrapped(axes, [Span(", ".join(facts), MUTED)], MARGIN, MARGIN + 34, width=width, lines=1, size=10)
+
+
+def _fitted(picture: Image.Image, cell: int) -> Image.Image:
+    """The picture scaled to a square of `cell` pixels, its proportions kept."""
+    scale = cell / max(picture.size)
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _added(row: pd.Series, characters: int) -> str:
+    added = row["prompt"].removeprefix(row["phrase"]).strip(" ,") or row["prompt"]
+    return shorten(added, characters)
+
+
+def _added_words(row: pd.Series) -> list[str]:
+    added = row["prompt"].lower().removeprefix(row["phrase"].lower()) or row["prompt"].lower()
+    return added.replace(",", " ").split()
+
+
+def _jaccard_distance(a: list[str], b: list[str]) -> float:
+    union = set(a) | set(b)
+    return 1 - len(set(a) & set(b)) / len(union) if union else 0.0
+
+
+def _diversity_note(added: list[list[str]], distances: np.ndarray) -> str:
+    if len(added) < 2:
+        return "one prompt: nothing to compare"
+    pairs = [pair for words in added for pair in pairwise(words)]
+    mean = distances[~np.eye(len(added), dtype=bool)].mean()
+    distinct = len(set(pairs)) / max(1, len(pairs))
+    return f"mean distance {mean:.2f}, distinct-2 {distinct:.2f}"
+
+
+def _title(axes: Axes, title: str, note: str) -> None:
+    axes.set_title(title, pad=26)
+    axes.annotate(
+        note, (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", size=9, color=MUTED
+    )
+
+
+def _axes(width: float = 7.6, height: float = 3.0) -> tuple[Figure, Axes]:
+    figure = NotebookFigure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _pixel_axes(width: int, height: int) -> tuple[Figure, Axes]:
+    """A figure whose data units are its pixels, the origin at the top left."""
+    figure = NotebookFigure(figsize=(width / DPI, height / DPI))
+    FigureCanvasAgg(figure)  # which can measure text before it is drawn
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return figure, axes

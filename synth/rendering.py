@@ -1,0 +1,208 @@
+"""Jobs become pictures, in batches that mix prompts, seeds, negative prompts and guidance, streamed as they finish.
+
+It knows nothing of files and studies. Noise belongs to the picture (one CPU generator per job); in strict mode the
+arithmetic does too, since every batch has the same shape.
+"""
+
+import gc
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from PIL import Image
+
+from synth.denoising import OnStep, decode, denoise
+from synth.devices import choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
+from synth.embedding import Embedder, count_tokens
+from synth.errors import SynthError
+from synth.jobs import Job, ModelRef, Result, Settings, check_whole
+from synth.loading import Pipeline, check_model, check_offload, first_line, load
+
+STRICT_ROWS = 8
+LARGEST_BATCH = {"cpu": 8, "cuda": 32, "mps": 8}
+BYTES_PER_VALUE = 2048  # a cautious guess of the peak: pixels x bytes per value x 2048 (768 px in fp16: 2.4 GB)
+NOT_FINITE = "the model's numbers overflowed (NaN or infinity); try dtype float32 or a lower guidance scale"
+BLACK = "the picture is black in every pixel; try dtype float32 or another scheduler"
+SPOILT = (NOT_FINITE, BLACK)
+HALVED = "batch halved after out of memory"
+RETRIED = "rendered again in float32"
+
+
+def render(
+    jobs: Iterable[Job],
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+    strict: bool = False,
+    offload: str = "auto",
+    on_step: OnStep | None = None,
+) -> Iterator[Result]:
+    """Yield a Result per job as pictures finish; jobs may mix models, settings, prompts and seeds.
+
+    device: auto, cuda, cuda:N, mps, cpu. dtype: auto, float32, float16, bfloat16. batch_size: 1 to 256, or None to
+    choose by memory. offload: auto, none, model, sequential (where weights wait while they are not needed).
+    strict: a job's pixels are the same to the last bit whatever the batch size, the order and the other jobs.
+    on_step(jobs, step, steps, latents) is called after every step, latents (B, C, h, w).
+
+    Settings that cannot be used raise InputError and models that cannot be loaded ModelError, here and now, before
+    anything is rendered. After that a job that fails (out of memory, NaN, a black picture) is a Result with status
+    "failed" and its reason, and the others go on.
+    """
+    jobs = list(jobs)
+    device = choose_device(device)
+    dtype = choose_dtype(dtype, device)
+    check_offload(offload, device)
+    if batch_size is not None:
+        check_whole("batch_size", batch_size, 1, 256)
+    models = list(dict.fromkeys(job.model for job in jobs))
+    for model in models:
+        check_model(model)
+    if models:
+        load(models[0], device, dtype, offload)
+    how = _How(device, dtype, batch_size, strict, offload, on_step)
+    return _stream({model: [job for job in jobs if job.model == model] for model in models}, how)
+
+
+@dataclass(frozen=True)
+class _How:
+    """The arguments of one call of `render`, checked."""
+
+    device: str
+    dtype: str
+    batch_size: int | None
+    strict: bool
+    offload: str
+    on_step: OnStep | None
+
+
+def _stream(groups: dict[ModelRef, list[Job]], how: _How) -> Iterator[Result]:
+    for model, jobs in groups.items():
+        spoilt = []
+        for result in _render_model(model, jobs, how):
+            if result.error in SPOILT and how.dtype != "float32":
+                spoilt.append(result.job)
+            else:
+                yield result
+        if spoilt:
+            for result in _render_model(model, spoilt, replace(how, dtype="float32")):
+                yield replace(result, notes=(*result.notes, RETRIED))
+
+
+def _render_model(model: ModelRef, jobs: list[Job], how: _How) -> Iterator[Result]:
+    try:
+        renderer = _Renderer(load(model, how.device, how.dtype, how.offload), how)
+    except Exception as error:
+        yield from _failed(jobs, how, _reason(error))
+        return
+    for group in _alike(jobs):
+        while group:
+            size = renderer.batch_size(group[0])
+            yield from renderer.render(group[:size])
+            del group[:size]
+
+
+def _shape(settings: Settings) -> tuple[object, ...]:
+    """What the pictures of one batch must have in common."""
+    return settings.scheduler, settings.steps, settings.eta, settings.width, settings.height
+
+
+def _alike(jobs: list[Job]) -> list[list[Job]]:
+    groups: dict[tuple[object, ...], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(_shape(job.settings), []).append(job)
+    return list(groups.values())
+
+
+class _Renderer:
+    """Renders batches of like-shaped jobs with one pipeline, smaller ones once memory has run out."""
+
+    def __init__(self, pipeline: Pipeline, how: _How) -> None:
+        self.pipeline, self.how = pipeline, how
+        self.rows = STRICT_ROWS if how.strict else None
+        self.embedder = Embedder(pipeline, self.rows)
+        self.limits: dict[tuple[object, ...], int] = {}
+
+    def batch_size(self, job: Job) -> int:
+        """How many pictures like this one to compute together."""
+        size = self.how.batch_size or _fitting(job.settings, self.how)
+        return min(size, self.rows or size, self.limits.get(_shape(job.settings), size))
+
+    def render(self, batch: list[Job]) -> list[Result]:
+        """A Result for each job, whatever happens: a batch that fails is tried again in parts."""
+        try:
+            return self._render(batch)
+        except Exception as error:
+            short, reason = is_out_of_memory(error), _reason(error)
+        # Out of the except block: the traceback held on to the tensors of the failed batch.
+        if short:
+            self._make_room()
+            if len(batch) == 1 or self.how.strict:
+                return _failed(batch, self.how, self._remedy(batch[0].settings))
+            self.limits[_shape(batch[0].settings)] = (len(batch) + 1) // 2
+        elif len(batch) == 1:
+            return _failed(batch, self.how, reason)
+        size = (len(batch) + 1) // 2 if short else 1
+        parts = [batch[start : start + size] for start in range(0, len(batch), size)]
+        return [result for part in parts for result in self.render(part)]
+
+    def _render(self, batch: list[Job]) -> list[Result]:
+        started = time.perf_counter()
+        latents = denoise(self.pipeline, self.embedder, batch, rows=self.rows, on_step=self.how.on_step)
+        pictures = decode(self.pipeline, latents)[: len(batch)]
+        self.pipeline.maybe_free_model_hooks()
+        finite = _finite(latents[: len(batch)].cpu()) & _finite(pictures)
+        pixels = (pictures.nan_to_num() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+        seconds = (time.perf_counter() - started) / len(batch)
+        results = []
+        for job, ok, array in zip(batch, finite.tolist(), pixels, strict=True):
+            error = NOT_FINITE if not ok else "" if array.any() else BLACK
+            tokens, truncated = count_tokens(self.pipeline, job.prompt)
+            results.append(
+                Result(
+                    job=job,
+                    status="failed" if error else "done",
+                    image=None if error else Image.fromarray(array),
+                    error=error,
+                    seconds=seconds,
+                    device=self.how.device,
+                    dtype=self.how.dtype,
+                    batch_size=len(batch),
+                    prompt_tokens=tokens,
+                    truncated=truncated,
+                    notes=(HALVED,) if _shape(job.settings) in self.limits else (),
+                )
+            )
+        return results
+
+    def _make_room(self) -> None:
+        self.pipeline.vae.enable_slicing()
+        gc.collect()
+        release_memory(self.how.device)
+
+    def _remedy(self, settings: Settings) -> str:
+        size = f"{settings.width} x {settings.height} pixels"
+        if self.how.strict:
+            return f"out of memory: strict mode computes {STRICT_ROWS} pictures of {size} together; turn it off"
+        return f"out of memory for one picture of {size} on {self.how.device}; choose a smaller size or offload"
+
+
+def _finite(rows: torch.Tensor) -> torch.Tensor:
+    """Which rows hold neither NaN nor infinity: (B, ...) -> (B,)."""
+    return rows.isfinite().flatten(1).all(1)
+
+
+def _fitting(settings: Settings, how: _How) -> int:
+    """A power of two of pictures that should fit into six tenths of the free memory."""
+    each = BYTES_PER_VALUE * settings.width * settings.height * getattr(torch, how.dtype).itemsize
+    fits = max(1, int(0.6 * free_memory(how.device) / each))
+    return min(LARGEST_BATCH[how.device.split(":")[0]], 2 ** (fits.bit_length() - 1))
+
+
+def _failed(jobs: Sequence[Job], how: _How, reason: str) -> list[Result]:
+    return [Result(job=job, status="failed", error=reason, device=how.device, dtype=how.dtype) for job in jobs]
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, SynthError) else f"{type(error).__name__}: {first_line(error)}"

@@ -1,0 +1,315 @@
+"""The main job in one call: expand a phrase, render the pictures that are missing, and keep every one with its row.
+
+A study is a folder, `<out>/<slug>-<key8>/`: plan.json (the arguments and the prompts), journal.sqlite (a row for each
+picture), images/*.png (each carries its row), and what is made from them: log.csv, log.parquet, grid.png. The same
+arguments give the same folder, so running a study again goes on where it stopped.
+"""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from synth import __version__
+from synth.errors import InputError, StudyError
+from synth.estimates import check_amount
+from synth.files import sweep_temporaries, write_atomically
+from synth.jobs import ExpansionSettings, Job, Result, Settings, check_whole, nearest
+from synth.journal import NAME, Journal
+from synth.plans import Plan, check_name, make_plan
+from synth.prompts import Expansion
+from synth.recording import Recorder
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+ROOT = "generated_images"
+
+
+class Study:
+    """A study folder: its plan, its prompts, and the rows of its pictures.
+
+    expansion: the prompts, and the candidates that GPT-2 drew (none with people's own prompts).
+    """
+
+    def __init__(self, folder: Path, plan: Plan, expansion: Expansion, created: datetime) -> None:
+        self.folder, self.plan, self.expansion, self.created = folder, plan, expansion, created
+
+    @classmethod
+    def open(cls, study: str | Path, root: str | Path = ROOT) -> Self:
+        """The study of that name under `root`, or in that folder. StudyError where there is none, or a damaged one."""
+        for folder in (Path(root) / study, Path(study)):
+            if (folder / "plan.json").is_file():
+                return cls._read(folder)
+        names = [path.parent.name for path in Path(root).glob("*/plan.json")]
+        hint = f"did you mean {nearest(Path(study).name, names)!r}?" if names else "there is none yet"
+        raise StudyError(f"{str(study)!r} is no study in {root}; {hint}")
+
+    @property
+    def name(self) -> str:
+        """The folder's name, by which the commands know the study."""
+        return self.folder.name
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Every picture of the study, prompt by prompt, rendered or not."""
+        return self.plan.jobs([prompt.text for prompt in self.expansion])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pictures are "done", "failed" and "left" (never tried)."""
+        with Journal(self.folder) as journal:
+            done = len(journal.done())
+            failed = sum(row["status"] == "failed" for row in journal.rows())
+        return {"done": done, "failed": failed, "left": len(self.jobs) - done - failed}
+
+    def frame(self) -> "pandas.DataFrame":
+        """One row a picture (columns: `synth.rows.COLUMNS`), failures included; paths are relative to `folder`."""
+        with Journal(self.folder) as journal:
+            return journal.frame()
+
+    def export(self) -> tuple[Path, Path]:
+        """Write log.csv and log.parquet into the folder and return their paths."""
+        with Journal(self.folder) as journal:
+            return journal.export()
+
+    def grid(self) -> "Figure":
+        """The pictures, prompts by seeds, as a figure; also written to grid.png."""
+        from synth.plots import image_grid
+
+        figure, picture = image_grid(self), io.BytesIO()
+        figure.savefig(picture, format="png")
+        write_atomically(self.folder / "grid.png", picture.getvalue())
+        return figure
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        return f"<Study {self.folder}: {counts}>"
+
+    def _render(self, how: dict[str, Any], progress: bool) -> None:
+        """Render what the journal lacks; finished rows survive whatever ends this."""
+        (self.folder / "images").mkdir(exist_ok=True)
+        for folder in (self.folder, self.folder / "images"):
+            sweep_temporaries(folder)
+        with Journal(self.folder) as journal:
+            journal.adopt()
+            done = journal.done()
+            missing = [job for job in self.jobs if job.key not in done]
+            if missing:
+                self._render_jobs(missing, journal, how, progress)
+            journal.export()
+
+    def _render_jobs(self, missing: list[Job], journal: Journal, how: dict[str, Any], progress: bool) -> None:
+        from synth.rendering import render  # here, because torch takes seconds and a finished study doesn't need it
+
+        facts = self._facts()
+
+        def write(result: Result) -> None:
+            journal.record(result, **facts[result.job.key])
+
+        total = len(self.jobs)
+        bar = tqdm(desc="rendering", unit=" pictures", total=total, initial=total - len(missing), disable=not progress)
+        try:
+            with bar, Recorder(write) as recorder, closing(render(missing, strict=self.plan.strict, **how)) as results:
+                for result in results:
+                    recorder.put(result)
+                    bar.update()
+        except KeyboardInterrupt:
+            safe = f"{len(journal.done())} of {total} pictures are safe in {self.folder}"
+            raise KeyboardInterrupt(f"Stopped: {safe}; run the same again to go on") from None
+
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """By key, the columns of a row that neither its job nor its result knows."""
+        written = self.expansion.model is not None
+        facts = [
+            {
+                "prompt_index": index,
+                "candidate": prompt.candidate if written else None,
+                "logprob": prompt.logprob,
+                "strict": self.plan.strict,
+            }
+            for index, prompt in enumerate(self.expansion)
+            for _ in self.plan.seeds
+        ]
+        return {job.key: fact for job, fact in zip(self.jobs, facts, strict=True)}
+
+    @classmethod
+    def _read(cls, folder: Path) -> Self:
+        path = folder / "plan.json"
+        try:
+            data = json.loads(path.read_bytes())
+            plan, expansion = Plan.from_dict(data["plan"]), Expansion.from_dict(data["expansion"])
+            return cls(folder, plan, expansion, datetime.fromisoformat(data["created"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            remedy = "delete it and run the same command again: no finished picture is rendered twice"
+            raise StudyError(f"{path} is damaged ({error}); {remedy}") from None
+
+    def _write(self) -> None:
+        data = {
+            "synth": __version__,
+            "created": self.created.isoformat(),
+            "plan": self.plan.as_dict(),
+            "expansion": self.expansion.as_dict(),
+        }
+        write_atomically(self.folder / "plan.json", json.dumps(data, indent=1, ensure_ascii=False).encode())
+
+
+def study(
+    phrase: str | None = None,
+    *,
+    prompts: Sequence[str] | None = None,
+    n: int = 4,
+    seeds: int | Sequence[int] = 4,
+    seed: int = 0,
+    settings: Settings | None = None,
+    model: str = "vignettes",
+    loras: Sequence[tuple[str, float]] = (),
+    expander: str = "vignettes-gpt2",
+    expansion: ExpansionSettings = ExpansionSettings(),
+    out: str | Path = ROOT,
+    name: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+    strict: bool = False,
+    yes: bool = False,
+    progress: bool = True,
+) -> Study:
+    """Expand a phrase into `n` prompts, render each with every seed, and keep it all in a folder under `out`.
+
+    prompts: people's own instead of GPT-2's, 1 to 10,000 texts; phrase may then be None.
+    seeds: how many pictures a prompt gets (their seeds count up from `seed`), or the seeds themselves.
+    settings: by default what the model is advised to be used with. model, expander: a preset, hub id or local path.
+    name: of the folder; by default a slug of the phrase and the plan's key.
+    strict: pixels don't depend on the batch. yes: agree to more than 200 pictures.
+
+    Run again with the same arguments, it renders only what is missing or failed. A picture that cannot be made is a row
+    with status "failed". Raises InputError, ModelError or StudyError before a model is loaded, StudyError also when the
+    disk is full; KeyboardInterrupt says how many pictures are safe.
+    """
+    plan = make_plan(
+        phrase, prompts=prompts, n=n, seeds=seeds, seed=seed, settings=settings, model=model, loras=loras,
+        expander=expander, expansion=expansion, strict=strict,
+    )  # fmt: skip
+    root = _check_root(out)
+    check_amount(plan, root, yes)
+    _check_machine(device, dtype, batch_size)
+    folder = root / (plan.folder_name if name is None else check_name(name))
+    with _claimed(folder):
+        found = _begin(folder, plan, device, progress)
+        found._render({"device": device, "dtype": dtype, "batch_size": batch_size}, progress)
+    return found
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A line of the list of studies. problem: why it cannot be opened, else empty."""
+
+    name: str
+    folder: Path
+    phrase: str = ""
+    created: datetime | None = None
+    done: int = 0
+    failed: int = 0
+    left: int = 0
+    problem: str = ""
+
+
+def list_studies(root: str | Path = ROOT) -> list[Summary]:
+    """The studies under `root` by name; damaged ones are listed with their problem."""
+    return [_summary(path.parent) for path in sorted(Path(root).glob("*/plan.json"))]
+
+
+def delete_study(name: str, root: str | Path = ROOT) -> None:
+    """Delete the study of that name, pictures and all. StudyError for what is no study directly under `root`."""
+    folder = Path(root) / check_name(name)
+    is_study = (folder / "plan.json").is_file() or (folder / NAME).is_file()
+    if folder.is_symlink() or not is_study:
+        raise StudyError(f"{folder} is no study and was not deleted; `synth study list` shows the studies")
+    with _claimed(folder):
+        shutil.rmtree(folder)
+
+
+def _summary(folder: Path) -> Summary:
+    try:
+        found = Study.open(folder)
+        phrase = found.plan.phrase or found.plan.prompts[0]
+        return Summary(folder.name, folder, phrase, found.created, **found.counts)
+    except StudyError as error:
+        return Summary(folder.name, folder, problem=str(error))
+
+
+def _check_root(out: str | Path) -> Path:
+    root = Path(out)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError("out", str(out), "it is a file: give a folder") from None
+    except (OSError, ValueError) as error:
+        raise InputError("out", str(out), f"give a folder that can be made ({error})") from None
+    if not os.access(root, os.W_OK):
+        raise InputError("out", str(out), "give a folder that you may write to")
+    return root
+
+
+def _check_machine(device: str, dtype: str, batch_size: int | None) -> None:
+    if batch_size is not None:
+        check_whole("batch_size", batch_size, 1, 1024)
+    if (device, dtype) != ("auto", "auto"):
+        from synth.devices import choose_device, choose_dtype  # here, because torch takes seconds
+
+        choose_dtype(dtype, choose_device(device))
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold the study's lock, which the system releases when its process dies, however it dies."""
+    try:
+        folder.mkdir(exist_ok=True)
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise StudyError(f"{folder} is in use by another process; wait for that one to finish") from None
+    except FileExistsError:
+        raise StudyError(f"{folder} is a file; choose another name") from None
+
+
+def _begin(folder: Path, plan: Plan, device: str, progress: bool) -> Study:
+    """The study in `folder`, if it has this plan; a new one if there is none."""
+    if (folder / "plan.json").exists():
+        found = Study._read(folder)
+        if found.plan.key != plan.key:
+            changes = "; ".join(found.plan.differences(plan))
+            raise StudyError(f"{folder} holds another study ({changes}); choose another name or delete it")
+        return found
+    if not (folder / NAME).exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
+        raise StudyError(f"{folder} is a folder with other files in it; choose another name")
+    created = Study(folder, plan, _prompts(plan, device, progress), datetime.now(UTC).replace(microsecond=0))
+    created._write()
+    return created
+
+
+def _prompts(plan: Plan, device: str, progress: bool) -> Expansion:
+    from synth.expansion import (  # here, because torch takes seconds and a list of studies needs none
+        expand,
+        own_prompts,
+    )
+
+    if plan.prompts:
+        return own_prompts(plan.prompts, renderer=plan.model.name)
+    with tqdm(desc="expanding", unit=" candidates", disable=not progress, leave=False) as bar:
+        return expand(
+            plan.phrase, plan.n, seed=plan.seed, settings=plan.expansion, model=plan.expander.name,
+            renderer=plan.model.name, device=device, progress=lambda drawn: bar.update(drawn - bar.n),
+        )  # fmt: skip

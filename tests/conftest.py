@@ -1,0 +1,43 @@
+"""What every test gets: a place of its own, no network, one thread; and tiny models with random weights, built once."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Before anything imports huggingface_hub, which reads these once; processes that tests start inherit them.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="synth-tests-hub-")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parent)))
+os.environ.pop("HF_TOKEN", None)
+
+import torch
+from tiny_diffusion import build_tiny_sd, build_tiny_sdxl
+from tiny_gpt2 import build_tiny_gpt2
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Nothing that a test writes to "here" lands in the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_sd(tmp_path_factory) -> Path:
+    """A Stable Diffusion 2 shaped folder."""
+    return build_tiny_sd(tmp_path_factory.mktemp("models") / "tiny-sd")
+
+
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory) -> Path:
+    """An SDXL shaped folder."""
+    return build_tiny_sdxl(tmp_path_factory.mktemp("models") / "tiny-sdxl")
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt2(tmp_path_factory) -> Path:
+    """A GPT-2 folder."""
+    return build_tiny_gpt2(tmp_path_factory.mktemp("models") / "tiny-gpt2")

@@ -1,0 +1,125 @@
+"""The notebooks as they are committed: sources only, parameters papermill and Colab understand, the right badge."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from synth.colab import badge, connect, dumps, installation, repository_address
+from synth.parameters import declared
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    return request.param
+
+
+def test_there_are_notebooks_and_the_wheel_carries_them():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert NOTEBOOKS
+    assert tools["package-dir"] == {"synth.notebooks": "notebooks"}
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "synth").rglob("__init__.py")}
+    assert packages | {"synth.notebooks"} == set(tools["packages"])
+
+
+def test_sources_are_valid_and_without_outputs(notebook):
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None
+    assert "widgets" not in content.metadata
+
+
+def test_one_tagged_cell_declares_parameters_that_papermill_can_inspect(notebook):
+    cells = json.loads(notebook.read_text())["cells"]
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 1
+    inspected = papermill.inspect_notebook(notebook)
+    assert list(inspected) == list(declared(notebook))
+    assert all(parameter["inferred_type_name"] != "None" for parameter in inspected.values())
+    lines = [line for line in tagged[0]["source"] if "=" in line and not line.startswith("#")]
+    assert all("# @param" in line for line in lines)
+
+
+def test_each_cell_is_short(notebook):
+    for cell in json.loads(notebook.read_text())["cells"]:
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", []):
+            assert len(cell["source"]) <= 16
+
+
+def test_badge_and_installation_are_those_of_the_repository_in_pyproject(notebook):
+    content = json.loads(notebook.read_text())
+    path = notebook.relative_to(ROOT).as_posix()
+    connected = connect(content, repository_address(ROOT / "pyproject.toml"), path)
+    assert dumps(connected) == notebook.read_text(), "run python -m synth.colab"
+
+
+def test_the_badge_comes_and_goes_with_the_repository(notebook):
+    content = json.loads(notebook.read_text())
+    connected = connect(content, "https://github.com/someone/synth", "notebooks/x.ipynb")
+    source = "".join(cell["source"][0] for cell in connected["cells"] if "badge" in cell["metadata"].get("tags", []))
+    assert "colab.research.google.com/github/someone/synth/blob/main/notebooks/x.ipynb" in source
+    assert connect(connect(connected, None, "x"), None, "x") == connect(content, None, "x")
+    nbformat.validate(nbformat.from_dict(connected))
+
+
+def test_addresses_that_colab_cannot_open_get_no_badge():
+    assert badge(None, "x") is None and badge("https://gitlab.com/a/b", "x") is None
+    assert badge("https://github.com/a/b.git", "n.ipynb").endswith("/github/a/b/blob/main/n.ipynb)")
+    assert "git+https://github.com/a/b" in installation("https://github.com/a/b")
+
+
+def run_papermill(output: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS[0]), str(output), "-k", "python3", "--no-progress-bar"]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=output.parent, timeout=550)
+
+
+def test_plain_papermill_refuses_a_phrase_that_it_made_a_number(tmp_path):
+    done = run_papermill(tmp_path / "out.ipynb", "-p", "phrase", "1984")
+    assert done.returncode != 0
+    assert "-r instead of -p keeps a phrase a text" in done.stderr
+
+
+def test_plain_papermill_runs_the_notebook(tmp_path, tiny_sd, tiny_gpt2):
+    arguments = [
+        "-r",
+        "phrase",
+        "1984",
+        "-r",
+        "model",
+        str(tiny_sd),
+        "-r",
+        "expander",
+        str(tiny_gpt2),
+        "-r",
+        "name",
+        "big-brother",
+    ]
+    for name, value in {
+        "n": 2,
+        "seeds": 2,
+        "steps": 1,
+        "width": 64,
+        "height": 64,
+        "max_new_tokens": 8,
+        "pool": 2,
+    }.items():
+        arguments += ["-p", name, str(value)]
+    done = run_papermill(tmp_path / "out.ipynb", *arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    study = tmp_path / "generated_images" / "big-brother"
+    assert len(list((study / "images").glob("*.png"))) == 4
+    assert (study / "grid.png").is_file()
+    outputs = [output for cell in nbformat.read(tmp_path / "out.ipynb", 4).cells for output in cell.get("outputs", [])]
+    kinds = [kind for output in outputs for kind in output.get("data", {})]
+    assert kinds.count("image/png") == 4
+    assert not any("widget" in kind for kind in kinds)
