@@ -21,7 +21,7 @@ _HOME = {
     "list_studies": "studies",
     "delete_study": "studies",
     "report": "reporting",
-    "verify": "verification",
+    "verify": "records.verification",
     "Settings": "jobs",
     "ExpansionSettings": "jobs",
     "ModelRef": "jobs",

@@ -21,11 +21,11 @@ import yaml
 from PIL import Image
 
 from synth.errors import InputError, SynthError
-from synth.files import write_atomically
 from synth.journal import Journal
-from synth.parameters import Parameter, check_parameters, declared, parse_parameters
-from synth.plans import slug
-from synth.publishing import fill
+from synth.layout.parameters import Parameter, check_parameters, declared, parse_parameters
+from synth.layout.publishing import fill
+from synth.records.files import write_atomically
+from synth.records.plans import slug
 from synth.reporting import MAIN, Request, make, notebook_path, prepare
 from synth.studies import ROOT, Study
 

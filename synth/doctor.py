@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from synth import __version__
-from synth.devices import describe
 from synth.errors import ModelError
+from synth.models.devices import describe
 from synth.presets import PRESETS, Preset, check_folder, is_present
 
 LIBRARIES = (

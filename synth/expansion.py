@@ -21,16 +21,16 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from synth import presets
-from synth.devices import choose_device
 from synth.errors import InputError
 from synth.jobs import MAX_SEED, MAX_TEXT, ExpansionSettings, ModelRef, check_text, check_whole, content_key
-from synth.language import JOINTS, Language, load_language
-from synth.prompts import BANNED, EMPTY, NOT_CHOSEN, Expansion, Prompt, check_prompts, read_prompts
-from synth.sampling import Drawn, decode
-from synth.scaffolds import scaffold_for, tidy
-from synth.selection import BLOCK, Selection
-from synth.templates import Template
-from synth.tokens import TruncationWarning, count_tokens, renderer_tokenizer
+from synth.models.devices import choose_device
+from synth.writing.language import JOINTS, Language, load_language
+from synth.writing.prompts import BANNED, EMPTY, NOT_CHOSEN, Expansion, Prompt, check_prompts, read_prompts
+from synth.writing.sampling import Drawn, decode
+from synth.writing.scaffolds import scaffold_for, tidy
+from synth.writing.selection import BLOCK, Selection
+from synth.writing.templates import Template
+from synth.writing.tokens import TruncationWarning, count_tokens, renderer_tokenizer
 
 __all__ = ["Expansion", "Prompt", "TruncationWarning", "count_tokens", "expand", "own_prompts", "read_prompts"]
 

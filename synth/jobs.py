@@ -112,7 +112,7 @@ class Settings:
 class ExpansionSettings:
     """How a phrase becomes prompts; every value is checked on construction.
 
-    temperature: 0.05 to 5; top_k: 0 (off) to 1000; top_p: above 0 to 1; repetition_penalty: 1 to 5 (Keskar et al. 2019).
+    temperature: 0.05 to 5; top_k: 0 (off) to 1000; top_p: 0.01 to 1; repetition_penalty: 1 to 5 (Keskar et al. 2019).
     max_new_tokens: 4 to 200, counted in GPT-2's tokens.
     banned_words: never generated, in any case or inflection that begins the same token sequence.
     pool: how many candidates are drawn at first for each prompt asked for, 1 to 32.

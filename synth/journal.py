@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from synth.errors import StudyError
-from synth.files import write_atomically
 from synth.jobs import Job, Result
-from synth.pictures import read_picture, save_picture
-from synth.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv
+from synth.records.files import write_atomically
+from synth.records.pictures import read_picture, save_picture
+from synth.records.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv
 
 if TYPE_CHECKING:
     import pandas
@@ -92,7 +92,7 @@ class Journal:
             return [dict(row) for row in found]
 
     def frame(self) -> "pandas.DataFrame":
-        """All rows as a tidy DataFrame (see `synth.rows.COLUMNS`); paths are relative to the study's folder."""
+        """All rows as a tidy DataFrame (see `synth.records.rows.COLUMNS`); paths are relative to the study's folder."""
         return as_frame(self.rows())
 
     def export(self) -> tuple[Path, Path]:

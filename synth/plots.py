@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from synth.lettering import Span, draw_wrapped, families, shorten
+from synth.layout.lettering import Span, draw_wrapped, families, shorten
 
 INK, MUTED, FAINT, ACCENT, ALARM = "#1f2933", "#6b7280", "#e5e7eb", "#0b6b8a", "#b42318"
 USABLE_TOKENS = 75  # CLIP reads 77, two of which mark start and end

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth import hub
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, Settings, nearest
-from synth.weights import check_folder, check_safetensors, digest, native_size
+from synth.models import hub
+from synth.models.weights import check_folder, check_safetensors, digest, native_size
 
 __all__ = ["PRESETS", "Preset", "advised", "check_folder", "digest", "is_present", "locate", "resolve"]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from PIL import Image
 
-from synth.denoising import OnStep, decode, denoise
-from synth.devices import choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
-from synth.embedding import Embedder, count_tokens
+from synth.diffusion.denoising import OnStep, decode, denoise
+from synth.diffusion.embedding import Embedder, count_tokens
 from synth.errors import SynthError
 from synth.jobs import Job, ModelRef, Result, Settings, check_whole
-from synth.loading import Pipeline, check_model, check_offload, first_line, load
+from synth.models.devices import choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
+from synth.models.loading import Pipeline, check_model, check_offload, first_line, load
 
 STRICT_ROWS = 8
 LARGEST_BATCH = {"cpu": 8, "cuda": 32, "mps": 8}

@@ -21,11 +21,11 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from synth.errors import InputError, ReportError, SynthError
-from synth.estimates import check_amount
-from synth.files import write_atomically
-from synth.parameters import check_parameters, declared, study_arguments
-from synth.plans import Plan, check_name, make_plan
-from synth.publishing import to_html
+from synth.layout.parameters import check_parameters, declared, study_arguments
+from synth.layout.publishing import to_html
+from synth.records.estimates import check_amount
+from synth.records.files import write_atomically
+from synth.records.plans import Plan, check_name, make_plan
 from synth.studies import ROOT, Study
 
 MAIN = "1_expand_and_render"
@@ -67,8 +67,10 @@ def report(
 ) -> Report:
     """Expand a phrase, render it, leave `<out>/<study>/` with report.html, report.ipynb, grid.png, logs and pictures.
 
-    parameters: any that the notebook declares (see `notebook_path` and `synth.parameters.declared`), such as prompts,
-    n, seeds, model, steps. progress: show on stderr how far it is. Made again, a report renders only what is missing.
+    parameters: any that the notebook declares (see `notebook_path` and `synth.layout.parameters.declared`), such as
+    prompts, n, seeds, model, steps. progress: show on stderr how far it is.
+
+    Made again, a report renders only what is missing.
     Raises InputError or ModelError before anything starts, ReportError where the notebook failed.
     """
     return make(prepare(phrase, out=out, name=name, **parameters), progress=progress)

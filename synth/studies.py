@@ -22,13 +22,13 @@ from tqdm import tqdm
 
 from synth import __version__
 from synth.errors import InputError, StudyError
-from synth.estimates import check_amount
-from synth.files import sweep_temporaries, write_atomically
 from synth.jobs import ExpansionSettings, Job, Result, Settings, check_whole, nearest
 from synth.journal import NAME, Journal
-from synth.plans import Plan, check_name, make_plan
-from synth.prompts import Expansion
-from synth.recording import Recorder
+from synth.records.estimates import check_amount
+from synth.records.files import sweep_temporaries, write_atomically
+from synth.records.plans import Plan, check_name, make_plan
+from synth.records.recording import Recorder
+from synth.writing.prompts import Expansion
 
 if TYPE_CHECKING:
     import pandas
@@ -75,7 +75,7 @@ class Study:
         return {"done": done, "failed": failed, "left": len(self.jobs) - done - failed}
 
     def frame(self) -> "pandas.DataFrame":
-        """One row a picture (columns: `synth.rows.COLUMNS`), failures included; paths are relative to `folder`."""
+        """One row a picture (columns: `synth.records.rows.COLUMNS`), failures too; paths are relative to `folder`."""
         with Journal(self.folder) as journal:
             return journal.frame()
 
@@ -267,7 +267,7 @@ def _check_machine(device: str, dtype: str, batch_size: int | None) -> None:
     if batch_size is not None:
         check_whole("batch_size", batch_size, 1, 1024)
     if (device, dtype) != ("auto", "auto"):
-        from synth.devices import choose_device, choose_dtype  # here, because torch takes seconds
+        from synth.models.devices import choose_device, choose_dtype  # here, because torch takes seconds
 
         choose_dtype(dtype, choose_device(device))
 

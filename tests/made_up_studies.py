@@ -10,10 +10,10 @@ from PIL import Image
 
 from synth.jobs import ExpansionSettings, ModelRef, Result, Settings
 from synth.journal import Journal
-from synth.plans import Plan, make_plan
-from synth.prompts import Expansion, Prompt
+from synth.records.plans import Plan, make_plan
 from synth.reporting import MAIN, notebook_path
 from synth.studies import Study
+from synth.writing.prompts import Expansion, Prompt
 
 PHRASE = "a red lighthouse"
 ADDED = (" at sunset, in the rain", " by the sea, oil painting", " on a green hill")
@@ -99,7 +99,7 @@ def write_notebook(path: Path) -> Path:
 import sys
 from pathlib import Path
 from made_up_studies import own_prompts_study
-from synth.parameters import study_arguments
+from synth.layout.parameters import study_arguments
 {arguments}
 if "boom" in prompts:
     raise ValueError("boom\\nand more")

@@ -20,10 +20,10 @@ from synth.cli.parsing import table
 from synth.cli.vignettes import STAGES
 from synth.errors import InputError
 from synth.jobs import ExpansionSettings, Settings
-from synth.prompts import Expansion
+from synth.records.rows import COLUMNS, read_log
 from synth.reporting import Report
-from synth.rows import COLUMNS, read_log
 from synth.studies import Study, list_studies
+from synth.writing.prompts import Expansion
 
 EVERY = [[name, *rest] for name, subs in COMMANDS.items() for rest in ([], *([sub] for sub in subs))]
 SMALL = ["--steps", "2", "--size", "64", "--device", "cpu"]

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_gpt2 import build_tiny_gpt2
 
-from synth import expansion, language, scaffolds
+from synth import expansion
 from synth.errors import InputError, ModelError
 from synth.expansion import TruncationWarning, expand, own_prompts
 from synth.jobs import ExpansionSettings, check_text
-from synth.sampling import decode
-from synth.scaffolds import tidy
-from synth.selection import NEAR_DUPLICATE, overlap, words
+from synth.writing import language, scaffolds
+from synth.writing.sampling import decode
+from synth.writing.scaffolds import tidy
+from synth.writing.selection import NEAR_DUPLICATE, overlap, words
 
 pytestmark = pytest.mark.filterwarnings("ignore::synth.expansion.TruncationWarning")
 

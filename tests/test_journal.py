@@ -17,9 +17,9 @@ from test_pictures import noise
 from synth.errors import StudyError
 from synth.jobs import Result, Settings
 from synth.journal import MIGRATIONS, NAME, Journal
-from synth.pictures import read_picture
-from synth.recording import WAITING, Recorder
-from synth.rows import COLUMNS, as_frame, job_columns, read_log, result_columns, to_csv
+from synth.records.pictures import read_picture
+from synth.records.recording import WAITING, Recorder
+from synth.records.rows import COLUMNS, as_frame, job_columns, read_log, result_columns, to_csv
 
 FACTS = {"prompt_index": 0, "strict": False, "candidate": 3, "logprob": -12.5}
 

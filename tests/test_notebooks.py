@@ -10,8 +10,8 @@ import nbformat
 import papermill
 import pytest
 
-from synth.colab import badge, connect, dumps, installation, repository_address
-from synth.parameters import declared
+from synth.layout.colab import badge, connect, dumps, installation, repository_address
+from synth.layout.parameters import declared
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -60,7 +60,7 @@ def test_badge_and_installation_are_those_of_the_repository_in_pyproject(noteboo
     content = json.loads(notebook.read_text())
     path = notebook.relative_to(ROOT).as_posix()
     connected = connect(content, repository_address(ROOT / "pyproject.toml"), path)
-    assert dumps(connected) == notebook.read_text(), "run python -m synth.colab"
+    assert dumps(connected) == notebook.read_text(), "run python -m synth.layout.colab"
 
 
 def test_the_badge_comes_and_goes_with_the_repository(notebook):

@@ -10,8 +10,8 @@ import pytest
 from synth import presets
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, Settings
+from synth.models.weights import digest
 from synth.presets import PRESETS, advised, is_present, locate, resolve
-from synth.weights import digest
 
 
 def test_the_presets_that_were_promised_are_there():

@@ -9,10 +9,10 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLP
 from PIL import Image
 
 from synth import rendering
-from synth.embedding import Embedder
+from synth.diffusion.embedding import Embedder
 from synth.errors import InputError, ModelError
 from synth.jobs import MAX_SEED, SCHEDULERS, Job, ModelRef, Result, Settings
-from synth.loading import load
+from synth.models.loading import load
 from synth.presets import resolve
 from synth.rendering import BLACK, HALVED, NOT_FINITE, RETRIED, render
 

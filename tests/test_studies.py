@@ -20,10 +20,10 @@ from PIL import Image
 from test_jobs import texts
 
 from synth.errors import InputError, ModelError, StudyError
-from synth.estimates import measured_seconds
 from synth.jobs import ExpansionSettings, Settings
-from synth.plans import RESERVED, Plan, check_name, make_plan, slug
-from synth.rows import read_log
+from synth.records.estimates import measured_seconds
+from synth.records.plans import RESERVED, Plan, check_name, make_plan, slug
+from synth.records.rows import read_log
 from synth.studies import Study, delete_study, list_studies, study
 
 SMALL = Settings(steps=2, width=64, height=64)

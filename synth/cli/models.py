@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from synth.cli.parsing import add_command, table
+from synth.models.weights import read_header
 from synth.presets import PRESETS, Preset, is_present
-from synth.weights import read_header
 
 
 def register(commands: Any) -> None:

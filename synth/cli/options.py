@@ -10,7 +10,7 @@ from typing import Any
 
 from synth.errors import InputError
 from synth.jobs import SCHEDULERS, ExpansionSettings, Settings
-from synth.parameters import Parameter
+from synth.layout.parameters import Parameter
 
 METAVARS = {"str": "TEXT", "int": "N", "float": "X"}
 

@@ -13,7 +13,7 @@ from synth.errors import InputError, SynthError
 from synth.jobs import ExpansionSettings
 
 if TYPE_CHECKING:
-    from synth.prompts import Expansion
+    from synth.writing.prompts import Expansion
 
 
 def register(commands: Any) -> None:
@@ -46,9 +46,9 @@ def expand(arguments: Namespace) -> int:
 
 
 def render(arguments: Namespace) -> int:
-    from synth.parameters import study_arguments
-    from synth.prompts import read_prompts
+    from synth.layout.parameters import study_arguments
     from synth.studies import study
+    from synth.writing.prompts import read_prompts
 
     prompts = list(arguments.prompt)
     if arguments.file is not None:
@@ -60,7 +60,7 @@ def render(arguments: Namespace) -> int:
 
 
 def verify(arguments: Namespace) -> int:
-    from synth.verification import verify as render_again
+    from synth.records.verification import verify as render_again
 
     codes = []
     for path in arguments.pictures:

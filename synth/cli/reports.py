@@ -44,7 +44,7 @@ def batch(arguments: Namespace) -> int:
 
 
 def run_study(arguments: Namespace) -> int:
-    from synth.parameters import study_arguments
+    from synth.layout.parameters import study_arguments
     from synth.studies import study
 
     given = {"model": "vignettes", "name": None} | values(arguments)
@@ -191,7 +191,7 @@ def _add_parameters(parser: Any) -> None:
 
 def _with_parameters(arguments: Namespace, typed: dict[str, Any]) -> dict[str, Any]:
     """What was given as options, and with -p."""
-    from synth.parameters import declared, parse_parameters
+    from synth.layout.parameters import declared, parse_parameters
     from synth.reporting import MAIN, notebook_path
 
     pairs = dict(map(_pair, arguments.parameter))
@@ -214,7 +214,7 @@ def _open(arguments: Namespace) -> "Study":
 
 
 def _write_csv(frame: "pandas.DataFrame", path: Path) -> None:
-    from synth.rows import to_csv
+    from synth.records.rows import to_csv
 
     path.write_bytes(to_csv(frame))
 

@@ -69,7 +69,7 @@ def evaluate(arguments: Namespace) -> int:
 
 
 def train(arguments: Namespace) -> int:
-    from synth.devices import choose_device
+    from synth.models.devices import choose_device
     from synth.train.vignettes import Workshop, train_vignettes
 
     if arguments.steps is not None:

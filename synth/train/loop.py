@@ -28,8 +28,8 @@ from synth.train.checkpoints import checkpoints, load_checkpoint, save_checkpoin
 class Recipe:
     """How a task is optimised.
 
-    learning_rate: peak, after `warmup` steps; it stays there until the last `decay` share of the steps, when it falls to
-        zero along a cosine ("warm-up, stable, decay", Hu et al. 2024), so a training can be prolonged from its
+    learning_rate: peak, after `warmup` steps; it stays there until the last `decay` share of the steps, when it falls
+        to zero along a cosine ("warm-up, stable, decay", Hu et al. 2024), so a training can be prolonged from its
         plateau.
     ema: decay of the weight average that is validated and exported (0: none).
     precision: "fp32", "bf16" (autocast) or "auto": bf16 where the hardware multiplies it natively, else fp32.
@@ -171,7 +171,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        # A warm-up of the decay lets the average forget the random start (as TensorFlow's ExponentialMovingAverage does).
+        # A warm-up of the decay lets the average forget the random start (as in TensorFlow's moving averages).
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
 

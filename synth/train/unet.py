@@ -62,8 +62,8 @@ class UnetTask:
     """Predict v from noisy latents and captions.
 
     latents: (n, channels, s, s), scaled to unit deviation, in any precision; `caption(index, rng)` gives a text for
-    each; the last `VALIDATION_PICTURES` of them are never trained on. drop: share of samples whose caption is empty, which
-    classifier-free guidance needs.
+    each; the last `VALIDATION_PICTURES` of them are never trained on. drop: share of samples whose caption is empty,
+    which classifier-free guidance needs.
     """
 
     name = "unet"

@@ -1,1 +1,1 @@
-"""The picture world that Synth brings along: illustrated scenes whose every fact is known, and models that learned it."""
+"""The picture world that Synth brings along: illustrated scenes, every fact known, and models that learned it."""

@@ -1,7 +1,7 @@
 """What a vignette can show: six attributes, their values, and which combinations are never trained on.
 
-A scene is one value of each attribute. 14 x 8 x 6 x 4 x 4 x 6 = 64,512 scenes exist; about one in twenty of them, chosen
-by a hash and so the same on every machine, is held out of all training and serves for evaluation.
+A scene is one value of each attribute. 14 x 8 x 6 x 4 x 4 x 6 = 64,512 scenes exist; about one in twenty of them,
+chosen by a hash and so the same on every machine, is held out of all training and serves for evaluation.
 """
 
 import hashlib

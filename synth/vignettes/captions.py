@@ -241,7 +241,7 @@ def _with_style(said: dict[str, str], rng: random.Random) -> str:
 class Reading:
     """What a text says in the world's words.
 
-    values: attribute -> the values named, in order of first mention (two values of one attribute contradict each other).
+    values: attribute -> the values named, in order of first mention; two of one attribute contradict each other.
     unknown: words, as typed, that the world has no use for.
     """
 

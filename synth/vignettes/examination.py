@@ -71,7 +71,8 @@ class Examination:
             drawn, low, high = self.drawn[name].share, *self.drawn[name].interval
             met = "" if drawn >= BARS[name] else " (missed)"
             lines.append(
-                f"| {name} | {drawn:.1%} | {low:.1%} to {high:.1%} | {BARS[name]:.0%}{met} | {self.rendered[name].share:.1%} |"
+                f"| {name} | {drawn:.1%} | {low:.1%} to {high:.1%} | {BARS[name]:.0%}{met} "
+                f"| {self.rendered[name].share:.1%} |"
             )
         attribute, asked, seen, times = self.confused[0] if self.confused else ("", "nothing", "nothing", 0)
         count, marks = next(iter(self.drawn.values())).count, self.expansions
@@ -83,9 +84,9 @@ class Examination:
             "",
             f"Autoencoder: {self.vae_psnr:.2f} dB PSNR on {RENDERED} held-out scenes (bar {PSNR_BAR:g} dB).",
             "",
-            f"GPT-2, {marks.count} expansions: {marks.parses:.1%} are captions of the world, {marks.contradicts:.1%} contradict "
-            f"their phrase, {marks.adds_two:.1%} add two attributes or more; distinct-2 {marks.distinct_2:.3f}; "
-            f"{marks.copied:.1%} stand word for word among {TRAINING_PROMPTS:,} training prompts.",
+            f"GPT-2, {marks.count} expansions: {marks.parses:.1%} are captions of the world, "
+            f"{marks.contradicts:.1%} contradict their phrase, {marks.adds_two:.1%} add two attributes or more; "
+            f"distinct-2 {marks.distinct_2:.3f}; {marks.copied:.1%} stand word for word among {TRAINING_PROMPTS:,} training prompts.",
         ]
         return "\n".join(lines)
 

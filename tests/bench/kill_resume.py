@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tqdm import tqdm
 
 from synth.journal import Journal
-from synth.pictures import read_picture
+from synth.records.pictures import read_picture
 from synth.studies import Study, study
 
 PROMPTS = ["a red house", "a blue boat", "a green hill"]

@@ -1,0 +1,1 @@
+"""The parts of rendering: embeddings, schedulers, the denoising loop."""

@@ -1,0 +1,139 @@
+"""Noise becomes pictures: the sampling loop for Stable Diffusion 1, 2 and XL, with a batch of unlike pictures.
+
+Each row has its own prompt, negative prompt, guidance and generator. Scheduler, steps, eta and size are the batch's.
+With equal rows it computes what the pipelines' own `__call__` does, in the same order.
+Notation: B pictures, G of them guided, C latent channels, h x w latent size, D text width.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from diffusers import SchedulerMixin
+
+from synth.diffusion.embedding import Embedder, Embedding
+from synth.diffusion.schedulers import make_scheduler
+from synth.jobs import Job, Settings
+from synth.models.loading import Pipeline, StableDiffusionXLPipeline
+
+OnStep = Callable[[Sequence[Job], int, int, torch.Tensor], None]
+
+
+@torch.inference_mode()
+def denoise(
+    pipeline: Pipeline,
+    embedder: Embedder,
+    jobs: Sequence[Job],
+    *,
+    rows: int | None = None,
+    on_step: OnStep | None = None,
+) -> torch.Tensor:
+    """The final latents of `jobs`, (B, C, h, w), the first len(jobs) rows of which count.
+
+    rows: B, exactly, all of them guided, padded with empty ones (strict mode); None: as many as there are jobs.
+    on_step is called after each step with (jobs, step from 1, steps, latents); steps counts the model's evaluations,
+    of which second-order schedulers need two per step.
+    """
+    padding = (rows or len(jobs)) - len(jobs)
+    settings = jobs[0].settings
+    device, dtype = pipeline._execution_device, pipeline.unet.dtype
+    scheduler = make_scheduler(settings.scheduler, pipeline.scheduler.config)
+    scheduler.set_timesteps(settings.steps, device=device)
+    generators = [torch.Generator().manual_seed(seed) for seed in [job.seed for job in jobs] + [0] * padding]
+    latents = _noise(pipeline, generators, settings).to(device, dtype) * scheduler.init_noise_sigma  # (B, C, h, w)
+    guide = _Guide(pipeline, embedder, jobs, padding, everywhere=rows is not None)
+    extra = _step_options(scheduler, generators, settings.eta)
+    for number, timestep in enumerate(scheduler.timesteps, start=1):
+        noise = guide.predict(scheduler.scale_model_input(latents, timestep), timestep)
+        latents = scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0].to(dtype)
+        if on_step is not None:
+            on_step(jobs, number, len(scheduler.timesteps), latents[: len(jobs)])
+    return latents
+
+
+@torch.inference_mode()
+def decode(pipeline: Pipeline, latents: torch.Tensor) -> torch.Tensor:
+    """Latents (B, C, h, w) as pictures (B, 3, H, W) in float32 from 0 to 1, on the CPU; NaN stays NaN."""
+    vae = pipeline.vae
+    latents = latents.to(vae.dtype)
+    mean, std = vae.config.get("latents_mean"), vae.config.get("latents_std")
+    if mean is not None and std is not None:
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1).to(latents) for values in (mean, std))
+        latents = latents * std / vae.config.scaling_factor + mean
+    else:
+        latents = latents / vae.config.scaling_factor
+    pictures = vae.decode(latents, return_dict=False)[0]
+    return (pictures * 0.5 + 0.5).clamp(0, 1).float().cpu()
+
+
+class _Guide:
+    """Predicts a batch's noise with classifier-free guidance (Ho & Salimans 2022), as strong as each job wants it."""
+
+    def __init__(
+        self, pipeline: Pipeline, embedder: Embedder, jobs: Sequence[Job], padding: int, *, everywhere: bool
+    ) -> None:
+        device, dtype = pipeline._execution_device, pipeline.unet.dtype
+        settings = [job.settings for job in jobs]
+        scales = [item.guidance_scale for item in settings] + [1.0] * padding
+        guided = [everywhere or scale > 1 for scale in scales]
+        self.unet = pipeline.unet
+        self.guided = torch.tensor(guided, device=device)  # (B,)
+        self.all = all(guided)
+        self.count = sum(guided)
+        chosen = torch.tensor([scale for scale, on in zip(scales, guided, strict=True) if on])
+        self.scale = chosen.to(device, dtype).view(-1, 1, 1, 1)  # (G, 1, 1, 1)
+        self.off = self.scale <= 1
+        rescale = [item.guidance_rescale for item in settings] + [0.0] * padding
+        rescale = torch.tensor([value for value, on in zip(rescale, guided, strict=True) if on])
+        self.rescale = rescale.to(device, dtype).view(-1, 1, 1, 1) if rescale.any() else None
+        texts = embedder.prompts([job.prompt for job in jobs] + [""] * padding)
+        against = embedder.negatives([item.negative_prompt for item in settings] + [""] * padding)
+        rows = [item for item, on in zip(against, guided, strict=True) if on] + texts  # G negative, then B prompts
+        self.states = torch.stack([item.tokens for item in rows])  # (G+B, 77, D)
+        self.added = _size_conditions(pipeline, rows, jobs[0].settings)
+
+    def predict(self, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """The guided prediction (B, C, h, w) for latents that the scheduler has scaled."""
+        again = latents if self.all else latents[self.guided]
+        batch = torch.cat([again, latents]) if self.count else latents  # (G+B, C, h, w)
+        noise = self.unet(
+            batch, timestep, encoder_hidden_states=self.states, added_cond_kwargs=self.added, return_dict=False
+        )[0]
+        if not self.count:
+            return noise
+        without, text = noise[: self.count], noise[self.count :]
+        if self.all:
+            return self._guide(without, text)
+        text[self.guided] = self._guide(without, text[self.guided])
+        return text
+
+    def _guide(self, without: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        guided = without + self.scale * (text - without)
+        if self.rescale is not None:
+            dims = (1, 2, 3)
+            matched = guided * (text.std(dims, keepdim=True) / guided.std(dims, keepdim=True))
+            guided = self.rescale * matched + (1 - self.rescale) * guided
+        return torch.where(self.off, text, guided)
+
+
+def _size_conditions(pipeline: Pipeline, rows: list[Embedding], settings: Settings) -> dict[str, torch.Tensor] | None:
+    """What SDXL's UNet also wants: the pooled text (G+B, P), and original size, crop and target size (G+B, 6)."""
+    if not isinstance(pipeline, StableDiffusionXLPipeline):
+        return None
+    pooled = torch.stack([item.pooled for item in rows])
+    sizes = [settings.height, settings.width, 0, 0, settings.height, settings.width]
+    return {"text_embeds": pooled, "time_ids": torch.tensor([sizes] * len(rows)).to(pooled)}
+
+
+def _noise(pipeline: Pipeline, generators: list[torch.Generator], settings: Settings) -> torch.Tensor:
+    """Standard normal noise (B, C, h, w), drawn in float32 on the CPU, so that every device starts from the same."""
+    factor = pipeline.vae_scale_factor
+    shape = (1, pipeline.unet.config.in_channels, settings.height // factor, settings.width // factor)
+    return torch.cat([torch.randn(shape, generator=generator) for generator in generators])
+
+
+def _step_options(scheduler: SchedulerMixin, generators: list[torch.Generator], eta: float) -> dict[str, Any]:
+    accepted = inspect.signature(scheduler.step).parameters
+    options = {"eta": eta, "generator": generators}
+    return {name: value for name, value in options.items() if name in accepted}

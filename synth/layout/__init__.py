@@ -1,0 +1,1 @@
+"""The parts of a report: its parameters, tables, lettering and page."""

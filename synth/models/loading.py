@@ -1,0 +1,174 @@
+"""A model reference becomes a diffusers pipeline, ready on its device. The last one is kept."""
+
+from pathlib import Path
+
+import torch
+
+from synth.errors import InputError, ModelError
+from synth.jobs import ModelRef, check_choice
+from synth.models import hub
+from synth.models.devices import free_memory, release_memory
+from synth.models.quiet import quiet
+from synth.models.weights import read_header, read_json
+from synth.presets import PRESETS, locate, locate_lora
+
+with quiet():  # this import complains that torchvision, which nothing here uses, is not installed
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
+PIPELINES = {"StableDiffusionPipeline": StableDiffusionPipeline, "StableDiffusionXLPipeline": StableDiffusionXLPipeline}
+OFFLOADS = ("auto", "none", "model", "sequential")
+# Names of tensors that tell what a single file holds.
+SDXL_KEY = "conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias"
+TEXT_KEY = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight"
+
+_last: tuple[tuple[object, ...], Pipeline] | None = None
+
+
+def check_model(model: ModelRef) -> Path:
+    """Where the model lies, once all that can be checked without loading it has been: files, LoRAs, and its kind.
+
+    ModelError with the remedy otherwise.
+    """
+    path = locate(model, "renderer")
+    if path.is_dir():
+        _pipeline_class(path)
+    else:
+        _config_folder(path)
+    if model.loras:
+        _need_peft()
+        for name, _ in model.loras:
+            locate_lora(name)
+    return path
+
+
+def check_offload(offload: str, device: str) -> str:
+    """`offload` if it is known and possible: only GPUs have something to move the weights off to."""
+    check_choice("offload", offload, OFFLOADS)
+    if offload in ("model", "sequential") and not device.startswith("cuda"):
+        raise InputError("offload", offload, f"use auto or none: the device is {device}, and only CUDA GPUs offload")
+    return offload
+
+
+def load(model: ModelRef, device: str, dtype: str, offload: str = "auto") -> Pipeline:
+    """The pipeline of `model` on `device` in `dtype`, at once if it is the one that was loaded last.
+
+    offload: "none", "model" (one component at a time on the GPU), "sequential" (one layer at a time), "auto" by memory.
+    Safetensors only, no safety checker (it blackens pictures; Synth shows what the model does), no code from the model.
+    """
+    global _last
+    key = (model, device, dtype, offload)
+    if _last is not None and _last[0] == key:
+        return _last[1]
+    unload(device)
+    path = check_model(model)
+    try:
+        # Modules draw their initial weights before the file's replace them: the caller's random state must not notice.
+        with quiet(), torch.random.fork_rng(devices=[]):
+            pipeline = _read(path, getattr(torch, dtype))
+            _add_loras(pipeline, model.loras)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise ModelError(f"The model {model.name} cannot be loaded: {first_line(error)}") from error
+    _last = key, _place(pipeline, device, offload)
+    return pipeline
+
+
+def unload(device: str = "cpu") -> None:
+    """Forget the pipeline that was loaded last, and free its memory."""
+    global _last
+    _last = None
+    release_memory(device)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, at most 300 characters, or its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _read(path: Path, dtype: torch.dtype) -> Pipeline:
+    if path.is_dir():
+        kind, source, options = _pipeline_class(path), path, {}
+    else:
+        config = _config_folder(path)
+        kind, source, options = _pipeline_class(config), path, {"config": str(config)}
+    if kind is StableDiffusionPipeline:
+        options |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    read = kind.from_pretrained if path.is_dir() else kind.from_single_file
+    pipeline = read(str(source), dtype=dtype, use_safetensors=True, local_files_only=True, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _pipeline_class(folder: Path) -> type[Pipeline]:
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(f"{folder} is no text-to-image model: it has no model_index.json.")
+    name = read_json(folder / "model_index.json").get("_class_name")
+    if name not in PIPELINES:
+        raise ModelError(f"{folder} is a {name}; Synth renders models of the kinds {' and '.join(PIPELINES)}.")
+    return PIPELINES[name]
+
+
+def _config_folder(file: Path) -> Path:
+    """The configs for a single file: the folder beside it that has its name, or those of the preset it looks like."""
+    beside = file.with_suffix("")
+    if (beside / "model_index.json").is_file():
+        return beside
+    header = read_header(file)
+    if SDXL_KEY in header:
+        preset = PRESETS["sdxl"]
+    elif TEXT_KEY in header and header[TEXT_KEY]["shape"][-1] == 1024:
+        preset = PRESETS["sd2.1"]
+    else:
+        raise ModelError(
+            f"{file} is no SD 2 or SDXL checkpoint; for another kind put its configs into the folder {beside}, "
+            "or convert it to a pipeline folder with save_pretrained."
+        )
+    return hub.download(preset.source, preset.revision, "configs")
+
+
+def _add_loras(pipeline: Pipeline, loras: tuple[tuple[str, float], ...]) -> None:
+    """Lay LoRAs on the weights and melt them in, so that they cost nothing while rendering."""
+    if not loras:
+        return
+    names = [f"lora{number}" for number in range(len(loras))]
+    for name, (source, _) in zip(names, loras, strict=True):
+        file = locate_lora(source)
+        pipeline.load_lora_weights(
+            str(file.parent), weight_name=file.name, adapter_name=name, local_files_only=True, use_safetensors=True
+        )
+    pipeline.set_adapters(names, adapter_weights=[weight for _, weight in loras])
+    pipeline.fuse_lora(adapter_names=names)
+    pipeline.unload_lora_weights()
+
+
+def _need_peft() -> None:
+    try:
+        import peft  # noqa: F401
+    except ImportError:
+        raise ModelError('LoRA files need the package peft: pip install "synth[lora]"') from None
+
+
+def _place(pipeline: Pipeline, device: str, offload: str) -> Pipeline:
+    """The pipeline on its device, or set up to visit it piece by piece."""
+    pipeline.unet.to(memory_format=torch.channels_last)
+    pipeline.vae.to(memory_format=torch.channels_last)
+    delicate = isinstance(pipeline, StableDiffusionXLPipeline) and pipeline.vae.config.force_upcast
+    if delicate and pipeline.vae.dtype == torch.float16:
+        pipeline.vae.to(torch.float32)  # SDXL's own VAE overflows in float16
+    offload = _offload(pipeline, device) if offload == "auto" else offload
+    if offload == "model":
+        pipeline.enable_model_cpu_offload(device=device)
+    elif offload == "sequential":
+        pipeline.enable_sequential_cpu_offload(device=device)
+    else:
+        pipeline.to(device)
+    return pipeline
+
+
+def _offload(pipeline: Pipeline, device: str) -> str:
+    if not device.startswith("cuda"):
+        return "none"
+    models = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]
+    sizes = [sum(p.numel() * p.element_size() for p in model.parameters()) for model in models]
+    room = 0.7 * free_memory(device)
+    return "none" if sum(sizes) < room else "model" if max(sizes) < room else "sequential"

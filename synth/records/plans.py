@@ -1,0 +1,190 @@
+"""A plan: everything that decides a study, checked before any model is loaded, and the key and name of its folder."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from synth import presets
+from synth.errors import InputError
+from synth.jobs import (
+    MAX_SEED,
+    ExpansionSettings,
+    Job,
+    ModelRef,
+    Settings,
+    canonical_json,
+    check_text,
+    check_whole,
+    content_key,
+)
+from synth.writing.prompts import check_prompts
+
+MAX_PROMPTS = 1_000  # that GPT-2 writes
+MAX_OWN_PROMPTS = 10_000
+MAX_SEEDS = 100_000
+
+# Windows opens devices under these names, with any ending.
+RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A study before it is rendered; two plans with one key are the same study.
+
+    prompts: people's own; empty where GPT-2 is to write `n` of them from `phrase`.
+    phrase: empty where each of people's own prompts is its own phrase.
+    seed: of the expansion; seeds: of the pictures, in order.
+    expander, expansion: the GPT-2 and its settings, None with people's own prompts.
+    """
+
+    phrase: str
+    prompts: tuple[str, ...]
+    n: int
+    seeds: tuple[int, ...]
+    seed: int
+    settings: Settings
+    model: ModelRef
+    expander: ModelRef | None
+    expansion: ExpansionSettings | None
+    strict: bool
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits: SHA-256 of the canonical JSON."""
+        return content_key(self.as_dict())
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures it comes to."""
+        return self.n * len(self.seeds)
+
+    @property
+    def folder_name(self) -> str:
+        """A readable beginning of the phrase, and 8 digits of the key."""
+        return f"{slug(self.phrase or self.prompts[0])}-{self.key[:8]}"
+
+    def jobs(self, prompts: Sequence[str]) -> list[Job]:
+        """One job for each prompt and seed, prompt by prompt."""
+        return [
+            Job(phrase=self.phrase or prompt, prompt=prompt, seed=seed, settings=self.settings, model=self.model)
+            for prompt in prompts
+            for seed in self.seeds
+        ]
+
+    def differences(self, other: Self) -> list[str]:
+        """What `other` has otherwise, such as "settings.steps 20, now 30"."""
+        mine, theirs = _flat(self.as_dict()), _flat(other.as_dict())
+        names = [name for name in mine | theirs if mine.get(name) != theirs.get(name)]
+        return [f"{name} {_short(mine.get(name))}, now {_short(theirs.get(name))}" for name in names]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The plan that `as_dict` described. Raises KeyError, TypeError or ValueError over anything else."""
+        return cls(**data | {
+            "prompts": tuple(data["prompts"]),
+            "seeds": tuple(data["seeds"]),
+            "settings": Settings(**data["settings"]),
+            "model": _model(data["model"]),
+            "expander": _model(data["expander"]),
+            "expansion": data["expansion"] and ExpansionSettings(**data["expansion"]),
+        })  # fmt: skip
+
+
+def make_plan(
+    phrase: str | None = None,
+    *,
+    prompts: Sequence[str] | None = None,
+    n: int = 4,
+    seeds: int | Sequence[int] = 4,
+    seed: int = 0,
+    settings: Settings | None = None,
+    model: str = "vignettes",
+    loras: Sequence[tuple[str, float]] = (),
+    expander: str = "vignettes-gpt2",
+    expansion: ExpansionSettings = ExpansionSettings(),
+    strict: bool = False,
+) -> Plan:
+    """The plan for these arguments (see `synth.study`). Raises InputError or ModelError; loads no model."""
+    own = _check_prompts(phrase, prompts)
+    phrase = "" if phrase is None else check_text("phrase", phrase).strip()
+    check_whole("seed", seed, 0, MAX_SEED)
+    return Plan(
+        phrase=phrase,
+        prompts=own,
+        n=len(own) or check_whole("n", n, 1, MAX_PROMPTS),
+        seeds=_check_seeds(seeds, seed),
+        seed=0 if own else seed,
+        settings=settings or presets.advised(model),
+        model=presets.resolve(model, "renderer", loras=tuple(loras)),
+        expander=None if own else presets.resolve(expander, "expander"),
+        expansion=None if own else expansion,
+        strict=strict,
+    )
+
+
+def slug(text: str) -> str:
+    """At most 40 characters a-z, 0-9 and hyphens that begin like `text`; "study" where there are none.
+
+    >>> slug("Ein rotes Häuschen, bei Nacht!")
+    'ein-rotes-hauschen-bei-nacht'
+    """
+    ascii_text = unicodedata.normalize("NFKD", text[:400]).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", ascii_text)
+    short = "-".join(words)[:41]
+    if len(short) > 40:
+        short = short.rpartition("-")[0] or short[:40]
+    return f"study-{short}" if short in RESERVED else short or "study"
+
+
+def check_name(name: object) -> str:
+    """`name` if a folder may have it on every system; an InputError otherwise."""
+    fit = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", name)
+    if not fit or name.endswith(".") or name.split(".")[0].lower() in RESERVED:
+        remedy = "use up to 80 letters, digits, '-', '_' and '.', and no name that Windows reserves"
+        raise InputError("name", name, remedy)
+    return name
+
+
+def _model(data: dict[str, Any] | None) -> ModelRef | None:
+    return data and ModelRef(**data | {"loras": tuple((path, float(weight)) for path, weight in data["loras"])})
+
+
+def _check_prompts(phrase: str | None, prompts: Sequence[str] | None) -> tuple[str, ...]:
+    if prompts is None:
+        if phrase is None:
+            raise InputError("phrase", phrase, "give a phrase, or a list of prompts")
+        return ()
+    if len(prompts) > MAX_OWN_PROMPTS:
+        raise InputError("prompts", prompts, f"give at most {MAX_OWN_PROMPTS:,}")
+    return tuple(check_prompts(prompts))
+
+
+def _check_seeds(seeds: int | Sequence[int], first: int) -> tuple[int, ...]:
+    if isinstance(seeds, int):
+        check_whole("seeds", seeds, 1, MAX_SEEDS)
+        seeds = range(first, first + seeds)
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence) or not 1 <= len(seeds) <= MAX_SEEDS:
+        raise InputError("seeds", seeds, f"give how many, from 1 to {MAX_SEEDS:,}, or a list of seeds")
+    for value in seeds:
+        check_whole("seeds", value, 0, MAX_SEED)
+    if len(set(seeds)) < len(seeds):
+        raise InputError("seeds", seeds, "give each seed once: the same seed is the same picture")
+    return tuple(seeds)
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
