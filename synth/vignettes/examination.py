@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from synth.expansion import expand
-from synth.jobs import ExpansionSettings, Job, Settings
+from synth.jobs import Job, Settings
 from synth.presets import advised, locate, resolve
 from synth.rendering import render
 from synth.train.arrays import psnr, to_tensor
@@ -86,7 +86,8 @@ class Examination:
             "",
             f"GPT-2, {marks.count} expansions: {marks.parses:.1%} are captions of the world, "
             f"{marks.contradicts:.1%} contradict their phrase, {marks.adds_two:.1%} add two attributes or more; "
-            f"distinct-2 {marks.distinct_2:.3f}; {marks.copied:.1%} stand word for word among {TRAINING_PROMPTS:,} training prompts.",
+            f"distinct-2 {marks.distinct_2:.3f}; {marks.copied:.1%} stand word for word among "
+            f"{TRAINING_PROMPTS:,} training prompts.",
         ]
         return "\n".join(lines)
 
@@ -119,7 +120,7 @@ def examine(
         rendered=score(rendered_scenes, judge.read(rendered)),
         confused=confusions(scenes, readings),
         vae_psnr=reconstruction_psnr(model, rendered),
-        expansions=examine_expander(expander, phrases()[:count], device),
+        expansions=examine_expander(expander, phrases()[:count], model, device),
     )
 
 
@@ -145,10 +146,10 @@ def reconstruction_psnr(model: str, pictures: Sequence[Image.Image]) -> float:
     return torch.cat(ratios).mean().item()
 
 
-def examine_expander(expander: str, of: Sequence[str], device: str = "auto") -> ExpansionScore:
-    """Marks for one expansion of each phrase."""
+def examine_expander(expander: str, of: Sequence[str], renderer: str, device: str = "auto") -> ExpansionScore:
+    """Marks for one expansion of each phrase, made for a renderer."""
     pairs = [
-        (phrase, expand(phrase, 1, settings=ExpansionSettings(), model=expander, device=device).prompts[0].text)
+        (phrase, expand(phrase, 1, model=expander, renderer=renderer, device=device).prompts[0].text)
         for phrase in tqdm(of, desc="expanding")
     ]
     rng = random.Random(0)

@@ -23,6 +23,9 @@ def export_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     pipeline.save_pretrained(folder)
     pipeline.unet.save_pretrained(folder / "unet", max_shard_size=_SHARD)
     _say_float32(folder)
+    vae = folder / "vae" / "config.json"
+    kept = {name: value for name, value in json.loads(vae.read_text()).items() if name != "block_out_channels"}
+    vae.write_text(json.dumps(kept, indent=2) + "\n")  # diffusers writes it, and warns of it when it reads it
 
 
 def export_gpt2(gpt2: GPT2LMHeadModel, tokenizer: GPT2Tokenizer, folder: Path) -> None:
