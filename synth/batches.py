@@ -25,6 +25,7 @@ from synth.journal import Journal
 from synth.layout.parameters import Parameter, check_parameters, declared, parse_parameters
 from synth.layout.publishing import fill
 from synth.records.files import write_atomically
+from synth.records.pictures import DAMAGE
 from synth.records.plans import slug
 from synth.reporting import MAIN, Request, make, notebook_path, prepare
 from synth.studies import ROOT, Study
@@ -213,13 +214,18 @@ def _thumbnails(folder: Path) -> list[str]:
     with Journal(folder) as journal:
         rows = [row for row in journal.rows() if row["status"] == "done"]
     rows.sort(key=lambda row: (row["seed"], row["prompt_index"]))
-    return [_thumbnail(folder / row["path"]) for row in rows[:THUMBNAILS]]
+    thumbnails = (_thumbnail(folder / row["path"]) for row in rows[:THUMBNAILS])
+    return [thumbnail for thumbnail in thumbnails if thumbnail]
 
 
 @cache
 def _thumbnail(path: Path) -> str:
+    """A small copy as a data URI; "" for a picture that is damaged or gone, as the other rows have to go on."""
     small = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
-        picture.convert("RGB").save(small, "JPEG", quality=85)
+    try:
+        with Image.open(path) as picture:
+            picture.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+            picture.convert("RGB").save(small, "JPEG", quality=85)
+    except DAMAGE:
+        return ""
     return f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"

@@ -20,7 +20,7 @@ MAX_SEED = 2**63 - 1
 
 SCHEDULERS = (
     "ddim", "ddpm", "pndm", "lms", "heun", "euler", "euler-a", "dpm2", "dpm2-a", "dpm++2m", "dpm++2m-karras",
-    "dpm++2m-sde", "dpm++2m-sde-karras", "dpm++sde", "unipc", "deis", "lcm", "tcd",
+    "dpm++2m-sde", "dpm++2m-sde-karras", "dpm++sde", "unipc", "deis", "lcm", "tcd", "native",
 )  # fmt: skip
 
 
@@ -58,6 +58,13 @@ def check_number(name: str, value: object, low: float, high: float) -> float:
     return float(value)
 
 
+def check_flag(name: str, value: object) -> bool:
+    """`value` if it is True or False; an InputError otherwise, as for the text "False", which counts as true."""
+    if not isinstance(value, bool):
+        raise InputError(name, value, "give true or false")
+    return value
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """`value` if it is one of `choices`; an InputError that names the nearest otherwise."""
     if value not in choices:
@@ -76,7 +83,8 @@ def nearest(word: str, choices: tuple[str, ...] | list[str]) -> str:
 class Settings:
     """How a prompt is rendered. Sizes are in pixels; every value is checked on construction.
 
-    negative_prompt: what the picture should not show. scheduler: how noise is removed, one of SCHEDULERS.
+    negative_prompt: what the picture should not show.
+    scheduler: how noise is removed, one of SCHEDULERS; native is the model's own, as its authors set it.
     steps: how often, 1 to 1000; more is slower. width, height: 64 to 4096, in multiples of 8.
     guidance_scale: classifier-free guidance (Ho & Salimans 2022), 0 to 50; 1 or less means no guidance.
     guidance_rescale: 0 to 1 (Lin et al. 2023, "Common diffusion noise schedules", section 3.4).
@@ -139,7 +147,11 @@ class ExpansionSettings:
         check_whole("top_k", self.top_k, 0, 1000)
         check_whole("max_new_tokens", self.max_new_tokens, 4, 200)
         check_whole("pool", self.pool, 1, 32)
+        if isinstance(self.banned_words, str):  # whose letters would each be a banned word
+            raise InputError("banned_words", self.banned_words, "give a list of words")
         object.__setattr__(self, "banned_words", tuple(check_text("banned_words", w) for w in self.banned_words))
+        for name in ("weave", "template"):
+            check_flag(name, getattr(self, name))
 
     def but(self, **changes: Any) -> Self:
         """A copy with some values changed."""
@@ -188,6 +200,7 @@ class Job:
         """The job that `as_dict` described; unknown or missing fields are an InputError."""
         data = _known(cls, data)
         model = _known(ModelRef, data["model"])
+        check_text("model", model["name"])
         model["loras"] = tuple((str(path), float(weight)) for path, weight in model.get("loras", ()))
         return cls(**data | {"settings": Settings(**_known(Settings, data["settings"])), "model": ModelRef(**model)})
 

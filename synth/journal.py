@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from synth.errors import StudyError
 from synth.jobs import Job, Result
 from synth.records.files import write_atomically
-from synth.records.pictures import read_picture, save_picture
+from synth.records.pictures import is_whole, read_picture, save_picture
 from synth.records.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class Journal:
         return self.pictures / f"{job.key[:16]}.png"
 
     def done(self) -> set[str]:
-        """The keys of the pictures that are finished: the row says so and the file is there."""
+        """The keys of the pictures that are finished: the row says so and the file is there, to its end."""
         with self._guarded():
             rows = self._database.execute("SELECT key, path FROM pictures WHERE status = 'done'").fetchall()
-        present = {f"{self.pictures.name}/{picture.name}" for picture in self.pictures.glob("*.png")}
+        present = {f"{self.pictures.name}/{path.name}" for path in self.pictures.glob("*.png") if is_whole(path)}
         return {row["key"] for row in rows if row["path"] in present}
 
     def rows(self) -> list[dict[str, Any]]:
@@ -142,7 +142,9 @@ class Journal:
         if picture.digest != picture.recorded_digest or path != self.picture_path(picture.job):
             return None
         place = {"path": path.relative_to(self.folder).as_posix(), "pixels_sha256": picture.digest}
-        return job_columns(picture.job) | picture.facts | place
+        row = job_columns(picture.job) | picture.facts | place
+        storable = all(value is None or isinstance(value, (str, int, float)) for value in row.values())
+        return row if storable and row.keys() == COLUMNS.keys() else None
 
     def _write(self, row: dict[str, Any]) -> None:
         names = list(COLUMNS)

@@ -11,12 +11,13 @@ from pathlib import Path
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, Settings, nearest
 from synth.models import hub
-from synth.models.weights import check_folder, check_safetensors, digest, native_size
+from synth.models.weights import check_folder, check_safetensors, digest, native_size, read_json
 
 __all__ = ["PRESETS", "Preset", "advised", "check_folder", "digest", "is_present", "locate", "resolve"]
 
 BUNDLED = Path(__file__).parent / "vignettes" / "models"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+STABLE_DIFFUSION = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 RAIL = "CreativeML Open RAIL++-M"
 
 
@@ -144,12 +145,16 @@ def locate_lora(name: str) -> Path:
 
 
 def advised(name: str) -> Settings:
-    """The native size and settings of a renderer; for a local folder the size is read from its configs."""
+    """The native size and settings of a renderer; those of a folder or hub model are read from its configs."""
     preset = _preset(name, "renderer")
     if preset:
         return preset.settings
-    local = _local(name)
-    size = native_size(local) if local is not None and local.is_dir() else 512
+    folder = _local(name) or hub.download(name, None, "configs")
+    if folder.is_dir() and read_json(folder / "model_index.json").get("_class_name") not in STABLE_DIFFUSION:
+        from synth.models import families  # imports diffusers
+
+        return families.advised(folder)
+    size = native_size(folder) if folder.is_dir() else 512
     return Settings(guidance_scale=7.5, steps=25, width=size, height=size) if size >= 64 else Settings()
 
 
@@ -167,14 +172,15 @@ def _preset(name: str, kind: str) -> Preset | None:
     if preset is not None and preset.kind == kind:
         return preset
     names = [item.name for item in PRESETS.values() if item.kind == kind]
+    field = "expander" if kind == "expander" else "model"
     if preset is not None:
-        raise InputError("model", name, f"it is no {kind}; one of: {', '.join(names)}")
+        raise InputError(field, name, f"it is no {kind}; one of: {', '.join(names)}")
     if isinstance(name, str) and (_local(name) or (HUB_ID.fullmatch(name) and not _looks_local(name))):
         return None
     if isinstance(name, str) and _looks_local(name):
         raise ModelError(f"There is no model {name}; check the path, or use a preset: {', '.join(names)}.")
     raise InputError(
-        "model", name,
+        field, name,
         f"did you mean {nearest(str(name), names)!r}? One of: {', '.join(names)}; or a hub id (org/name), or a folder",
     )  # fmt: skip
 

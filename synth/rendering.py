@@ -6,7 +6,7 @@ arithmetic does too, since every batch has the same shape.
 
 import gc
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,10 +14,12 @@ from PIL import Image
 
 from synth.diffusion.denoising import OnStep, decode, denoise
 from synth.diffusion.embedding import Embedder, count_tokens
+from synth.diffusion.generic import paint
 from synth.errors import SynthError
 from synth.jobs import Job, ModelRef, Result, Settings, check_whole
 from synth.models.devices import choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
-from synth.models.loading import Pipeline, check_model, check_offload, first_line, load
+from synth.models.families import DiffusionPipeline, check_settings, is_stable_diffusion
+from synth.models.loading import check_model, check_offload, configs, first_line, load
 
 STRICT_ROWS = 8
 LARGEST_BATCH = {"cpu": 8, "cuda": 32, "mps": 8}
@@ -58,7 +60,9 @@ def render(
         check_whole("batch_size", batch_size, 1, 256)
     models = list(dict.fromkeys(job.model for job in jobs))
     for model in models:
-        check_model(model)
+        folder = configs(check_model(model))
+        for settings in {job.settings: None for job in jobs if job.model == model}:
+            check_settings(folder, settings, strict=strict)
     if models:
         load(models[0], device, dtype, offload)
     how = _How(device, dtype, batch_size, strict, offload, on_step)
@@ -96,7 +100,7 @@ def _render_model(model: ModelRef, jobs: list[Job], how: _How) -> Iterator[Resul
     except Exception as error:
         yield from _failed(jobs, how, _reason(error))
         return
-    for group in _alike(jobs):
+    for group in renderer.alike(jobs):
         while group:
             size = renderer.batch_size(group[0])
             yield from renderer.render(group[:size])
@@ -104,30 +108,34 @@ def _render_model(model: ModelRef, jobs: list[Job], how: _How) -> Iterator[Resul
 
 
 def _shape(settings: Settings) -> tuple[object, ...]:
-    """What the pictures of one batch must have in common."""
+    """What the pictures of one batch must have in common in Synth's own loop."""
     return settings.scheduler, settings.steps, settings.eta, settings.width, settings.height
-
-
-def _alike(jobs: list[Job]) -> list[list[Job]]:
-    groups: dict[tuple[object, ...], list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(_shape(job.settings), []).append(job)
-    return list(groups.values())
 
 
 class _Renderer:
     """Renders batches of like-shaped jobs with one pipeline, smaller ones once memory has run out."""
 
-    def __init__(self, pipeline: Pipeline, how: _How) -> None:
+    def __init__(self, pipeline: DiffusionPipeline, how: _How) -> None:
         self.pipeline, self.how = pipeline, how
         self.rows = STRICT_ROWS if how.strict else None
-        self.embedder = Embedder(pipeline, self.rows)
-        self.limits: dict[tuple[object, ...], int] = {}
+        self.embedder = Embedder(pipeline, self.rows) if is_stable_diffusion(type(pipeline)) else None
+        self.limits: dict[Hashable, int] = {}
+
+    def alike(self, jobs: list[Job]) -> list[list[Job]]:
+        """The jobs in groups whose pictures can be computed together."""
+        groups: dict[Hashable, list[Job]] = {}
+        for job in jobs:
+            groups.setdefault(self.shape(job), []).append(job)
+        return list(groups.values())
+
+    def shape(self, job: Job) -> Hashable:
+        """What the pictures of one batch must have in common: every setting where the pipeline calls itself."""
+        return job.settings if self.embedder is None else _shape(job.settings)
 
     def batch_size(self, job: Job) -> int:
         """How many pictures like this one to compute together."""
         size = self.how.batch_size or _fitting(job.settings, self.how)
-        return min(size, self.rows or size, self.limits.get(_shape(job.settings), size))
+        return min(size, self.rows or size, self.limits.get(self.shape(job), size))
 
     def render(self, batch: list[Job]) -> list[Result]:
         """A Result for each job, whatever happens: a batch that fails is tried again in parts."""
@@ -140,7 +148,7 @@ class _Renderer:
             self._make_room()
             if len(batch) == 1 or self.how.strict:
                 return _failed(batch, self.how, self._remedy(batch[0].settings))
-            self.limits[_shape(batch[0].settings)] = (len(batch) + 1) // 2
+            self.limits[self.shape(batch[0])] = (len(batch) + 1) // 2
         elif len(batch) == 1:
             return _failed(batch, self.how, reason)
         size = (len(batch) + 1) // 2 if short else 1
@@ -149,10 +157,7 @@ class _Renderer:
 
     def _render(self, batch: list[Job]) -> list[Result]:
         started = time.perf_counter()
-        latents = denoise(self.pipeline, self.embedder, batch, rows=self.rows, on_step=self.how.on_step)
-        pictures = decode(self.pipeline, latents)[: len(batch)]
-        self.pipeline.maybe_free_model_hooks()
-        finite = _finite(latents[: len(batch)].cpu()) & _finite(pictures)
+        pictures, finite = self._compute(batch)
         pixels = (pictures.nan_to_num() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
         seconds = (time.perf_counter() - started) / len(batch)
         results = []
@@ -171,13 +176,24 @@ class _Renderer:
                     batch_size=len(batch),
                     prompt_tokens=tokens,
                     truncated=truncated,
-                    notes=(HALVED,) if _shape(job.settings) in self.limits else (),
+                    notes=(HALVED,) if self.shape(job) in self.limits else (),
                 )
             )
         return results
 
+    def _compute(self, batch: list[Job]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pictures (B, 3, H, W) from 0 to 1, and which of them (B,) came of finite numbers."""
+        if self.embedder is None:
+            pictures = paint(self.pipeline, batch, self.how.on_step)
+            return pictures, _finite(pictures)
+        latents = denoise(self.pipeline, self.embedder, batch, rows=self.rows, on_step=self.how.on_step)
+        pictures = decode(self.pipeline, latents)[: len(batch)]
+        self.pipeline.maybe_free_model_hooks()
+        return pictures, _finite(latents[: len(batch)].cpu()) & _finite(pictures)
+
     def _make_room(self) -> None:
-        self.pipeline.vae.enable_slicing()
+        if hasattr(getattr(self.pipeline, "vae", None), "enable_slicing"):
+            self.pipeline.vae.enable_slicing()
         gc.collect()
         release_memory(self.how.device)
 

@@ -22,11 +22,11 @@ from traitlets import default
 
 from synth.errors import InputError, ReportError, SynthError
 from synth.layout.parameters import check_parameters, declared, study_arguments
-from synth.layout.publishing import to_html
+from synth.layout.publishing import to_html, without_progress
 from synth.records.estimates import check_amount
 from synth.records.files import write_atomically
 from synth.records.plans import Plan, check_name, make_plan
-from synth.studies import ROOT, Study
+from synth.studies import ROOT, Study, check_place, check_root
 
 MAIN = "1_expand_and_render"
 
@@ -79,7 +79,7 @@ def report(
 def prepare(
     phrase: str | None = None, *, out: str | Path = ROOT, name: str | None = None, **parameters: Any
 ) -> Request:
-    """Check a report's parameters and plan its study; loads no model and writes nothing."""
+    """Check a report's parameters and plan its study; loads no model, and writes nothing but the folder of studies."""
     given = {"phrase": phrase, "out": str(out), "name": name} | parameters
     if phrase is None:
         del given["phrase"]
@@ -97,7 +97,9 @@ def prepare(
         check_name(chosen)
     plan = make_plan(**arguments)
     check_amount(plan, root, agreed)
-    return Request(values, plan, root / (chosen or plan.folder_name))
+    folder = check_root(root) / (chosen or plan.folder_name)
+    check_place(folder, plan)
+    return Request(values, plan, folder)
 
 
 def make(request: Request, *, progress: bool = True) -> Report:
@@ -110,6 +112,7 @@ def make(request: Request, *, progress: bool = True) -> Report:
             _execute(request.parameters, executed, sys.stderr if progress else None)
         except ReportError as error:
             raise ReportError(f"{error}{_keep_failed(executed, request.folder)}") from error.__cause__
+        without_progress(executed)
         write_atomically(notebook, executed.read_bytes())
     (request.folder / "report.failed.ipynb").unlink(missing_ok=True)
     to_html(notebook, html, title=request.title)
@@ -143,7 +146,7 @@ def _execute(parameters: Mapping[str, Any], output: Path, messages: Any) -> None
             notebook_path(MAIN), output, dict(parameters), kernel_name="python3", progress_bar=False,
             stderr_file=messages, kernel_manager_class=_SamePython,
             # a profile of its own: the user's start-up files have no part in a report
-            extra_arguments=[f"--ipython-dir={output.parent}", "--log-level=ERROR"],
+            extra_arguments=[f"--ipython-dir={output.parent}", "--log-level=CRITICAL"],
         )  # fmt: skip
     except PapermillExecutionError as error:
         raise ReportError(_sentence(error)) from error

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROOT = "generated_images"
+LOCK = ".lock"
 
 
 class Study:
@@ -99,7 +100,10 @@ class Study:
 
     def _render(self, how: dict[str, Any], progress: bool) -> None:
         """Render what the journal lacks; finished rows survive whatever ends this."""
-        (self.folder / "images").mkdir(exist_ok=True)
+        try:
+            (self.folder / "images").mkdir(exist_ok=True)
+        except FileExistsError:
+            raise StudyError(f"{self.folder / 'images'} is a file where the pictures belong; remove it") from None
         for folder in (self.folder, self.folder / "images"):
             sweep_temporaries(folder)
         with Journal(self.folder) as journal:
@@ -128,6 +132,14 @@ class Study:
         except KeyboardInterrupt:
             safe = f"{len(journal.done())} of {total} pictures are safe in {self.folder}"
             raise KeyboardInterrupt(f"Stopped: {safe}; run the same again to go on") from None
+
+    def _check_rows(self) -> None:
+        """StudyError if the journal has rows of pictures that are not this study's."""
+        with Journal(self.folder) as journal:
+            others = {row["key"] for row in journal.rows()} - {job.key for job in self.jobs}
+        if others:
+            remedy = "choose another name, or delete it"
+            raise StudyError(f"{self.folder} holds {len(others)} pictures of another study; {remedy}")
 
     def _facts(self) -> dict[str, dict[str, Any]]:
         """By key, the columns of a row that neither its job nor its result knows."""
@@ -202,7 +214,7 @@ def study(
         phrase, prompts=prompts, n=n, seeds=seeds, seed=seed, settings=settings, model=model, loras=loras,
         expander=expander, expansion=expansion, strict=strict,
     )  # fmt: skip
-    root = _check_root(out)
+    root = check_root(out)
     check_amount(plan, root, yes)
     _check_machine(device, dtype, batch_size)
     folder = root / (plan.folder_name if name is None else check_name(name))
@@ -238,7 +250,12 @@ def delete_study(name: str, root: str | Path = ROOT) -> None:
     if folder.is_symlink() or not is_study:
         raise StudyError(f"{folder} is no study and was not deleted; `synth study list` shows the studies")
     with _claimed(folder):
-        shutil.rmtree(folder)
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != LOCK:
+                entry.unlink()
+    shutil.rmtree(folder)  # with the lock, which Windows deletes only when nobody holds it
 
 
 def _summary(folder: Path) -> Summary:
@@ -250,7 +267,8 @@ def _summary(folder: Path) -> Summary:
         return Summary(folder.name, folder, problem=str(error))
 
 
-def _check_root(out: str | Path) -> Path:
+def check_root(out: str | Path) -> Path:
+    """The folder of studies, made if need be; InputError if it cannot be written."""
     root = Path(out)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -265,7 +283,7 @@ def _check_root(out: str | Path) -> Path:
 
 def _check_machine(device: str, dtype: str, batch_size: int | None) -> None:
     if batch_size is not None:
-        check_whole("batch_size", batch_size, 1, 1024)
+        check_whole("batch_size", batch_size, 1, 256)
     if (device, dtype) != ("auto", "auto"):
         from synth.models.devices import choose_device, choose_dtype  # here, because torch takes seconds
 
@@ -275,27 +293,45 @@ def _check_machine(device: str, dtype: str, batch_size: int | None) -> None:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
     """Hold the study's lock, which the system releases when its process dies, however it dies."""
+    lock = FileLock(folder / LOCK)
     try:
         folder.mkdir(exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except Timeout:
         raise StudyError(f"{folder} is in use by another process; wait for that one to finish") from None
     except FileExistsError:
         raise StudyError(f"{folder} is a file; choose another name") from None
+    except OSError as error:
+        remedy = "choose a place that you may write to"
+        raise StudyError(f"{folder} cannot be written ({error.strerror}); {remedy}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _begin(folder: Path, plan: Plan, device: str, progress: bool) -> Study:
-    """The study in `folder`, if it has this plan; a new one if there is none."""
+def check_place(folder: Path, plan: Plan) -> Study | None:
+    """The study of this plan that `folder` holds already, if it does; StudyError where anything else is in the way."""
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"{folder} is a file; choose another name")
     if (folder / "plan.json").exists():
         found = Study._read(folder)
         if found.plan.key != plan.key:
             changes = "; ".join(found.plan.differences(plan))
             raise StudyError(f"{folder} holds another study ({changes}); choose another name or delete it")
         return found
-    if not (folder / NAME).exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
+    if folder.exists() and not (folder / NAME).exists() and any(entry.name[0] != "." for entry in folder.iterdir()):
         raise StudyError(f"{folder} is a folder with other files in it; choose another name")
+    return None
+
+
+def _begin(folder: Path, plan: Plan, device: str, progress: bool) -> Study:
+    """The study in `folder`, if it has this plan; a new one if there is none."""
+    if found := check_place(folder, plan):
+        return found
     created = Study(folder, plan, _prompts(plan, device, progress), datetime.now(UTC).replace(microsecond=0))
+    if (folder / NAME).exists():  # and its plan was lost
+        created._check_rows()
     created._write()
     return created
 

@@ -13,10 +13,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (Path(__file__).parents[1], 
 os.environ.pop("HF_TOKEN", None)
 
 import torch
+from hypothesis import HealthCheck, settings
 from tiny_diffusion import build_tiny_sd, build_tiny_sdxl
 from tiny_gpt2 import build_tiny_gpt2
 
 torch.set_num_threads(1)
+# A busy machine is no bug.
+settings.register_profile("synth", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("synth")
 
 
 @pytest.fixture(autouse=True)

@@ -112,4 +112,15 @@ def test_rows_become_reports_and_failures_stop_nothing(made_up, tiny_sd, monkeyp
     assert made == []
 
 
+def test_a_damaged_picture_stops_no_batch(made_up, tiny_sd):
+    file = written(made_up / "t.yaml", "- prompts: [a cat]\n- prompts: [a dog]\n")
+    first = batch(file, out=made_up / "out", model=str(tiny_sd), seeds=1)
+    [picture] = first.outcomes[0].folder.glob("images/*.png")
+    picture.write_bytes(picture.read_bytes()[:60] + bytes(40) + picture.read_bytes()[100:])
+    batches._thumbnail.cache_clear()
+    again = batch(file, out=made_up / "out", model=str(tiny_sd), seeds=1)
+    assert [outcome.status for outcome in again.outcomes] == ["done", "done"]
+    assert again.index.read_text().count("<img") == 1
+
+
 reporting_make = batches.make

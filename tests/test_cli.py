@@ -113,7 +113,10 @@ def test_version(capsys):
     (["log", "nothing"], "is no study"),
     (["verify", "nothing.png"], "nothing.png"),
     (["batch", "nothing.csv"], "nothing.csv"),
+    (["study", "run", "a house", "--size", "9" * 5000], "give it as 768 or 768x512"),
+    (["study", "run", "a house", "--expander", "sd2"], "expander: 'sd2' cannot be used; it is no expander"),
     (["vignettes", "sheet", "--count", "0"], "count"),
+    (["vignettes", "sheet", "sheet.foo"], "file: 'sheet.foo' cannot be used; give it an ending"),
     (["train", "vignettes", "--stage", "vea"], "vea"),
 ])  # fmt: skip
 def test_a_mistake_is_one_line_on_stderr(words, message, synth):

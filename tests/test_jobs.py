@@ -127,8 +127,11 @@ def test_settings_refuse_what_cannot_be_rendered(field, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("temperature", 0), ("top_k", -1), ("top_p", 0), ("max_new_tokens", 3), ("pool", 0), ("diversity", 2)],
-)
+    [
+        ("temperature", 0), ("top_k", -1), ("top_p", 0), ("max_new_tokens", 3), ("pool", 0), ("diversity", 2),
+        ("banned_words", "war"), ("banned_words", [""]), ("weave", "no"), ("template", 1),
+    ],
+)  # fmt: skip
 def test_expansion_settings_refuse_what_cannot_be_drawn(field, value):
     with pytest.raises(InputError, match=f"^{field}: "):
         ExpansionSettings(**{field: value})

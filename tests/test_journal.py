@@ -17,7 +17,7 @@ from test_pictures import noise
 from synth.errors import StudyError
 from synth.jobs import Result, Settings
 from synth.journal import MIGRATIONS, NAME, Journal
-from synth.records.pictures import read_picture
+from synth.records.pictures import read_picture, save_picture
 from synth.records.recording import WAITING, Recorder
 from synth.records.rows import COLUMNS, as_frame, job_columns, read_log, result_columns, to_csv
 
@@ -143,6 +143,27 @@ def test_only_whole_pictures_in_their_place_are_adopted(folder):
     with Journal(folder) as journal:
         assert journal.adopt() == 1
         assert journal.rows() == rows[2:]
+
+
+def test_a_picture_that_is_cut_off_is_not_done(folder):
+    rows = fill(folder)
+    for row, kept in zip(rows, (0, -20), strict=False):
+        path = folder / row["path"]
+        path.write_bytes(path.read_bytes()[:kept])
+    with Journal(folder) as journal:
+        assert journal.adopt() == 0
+        assert journal.done() == {rows[2]["key"]}
+
+
+@pytest.mark.parametrize("facts", [{}, {"torch": None, "weather": "fair"}, {"notes": ["a", "b"]}])
+def test_a_picture_with_other_facts_than_a_row_has_is_left_alone(folder, facts):
+    [row] = fill(folder, 1)
+    picture = read_picture(folder / row["path"])
+    carried = picture.facts | facts if facts else {}
+    save_picture(picture.image, folder / row["path"], picture.job, carried)
+    (folder / NAME).unlink()
+    with Journal(folder) as journal:
+        assert journal.adopt() == 0
 
 
 @pytest.mark.parametrize("damage", ["no database", "torn", "half"])

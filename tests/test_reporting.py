@@ -13,7 +13,7 @@ import pytest
 from made_up_studies import write_notebook
 
 from synth import reporting
-from synth.errors import InputError, ReportError
+from synth.errors import InputError, ReportError, StudyError
 from synth.reporting import prepare, report
 from synth.studies import Study
 
@@ -63,6 +63,17 @@ def test_bad_input_is_one_clear_error_before_anything_is_made(arguments, says, t
     with pytest.raises(InputError, match=says):
         report(**arguments, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_used_is_told_before_a_kernel_starts(tmp_path, tiny_sd, monkeypatch):
+    monkeypatch.setattr(reporting, "_execute", lambda *_: pytest.fail("a kernel was started"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "taken").write_text("precious")
+    with pytest.raises(InputError, match="it is a file"):
+        report(prompts=["a cat"], out=tmp_path / "out" / "taken", model=str(tiny_sd))
+    with pytest.raises(StudyError, match="is a file; choose another name"):
+        report(prompts=["a cat"], out=tmp_path / "out", name="taken", model=str(tiny_sd))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["taken"]
 
 
 def test_many_pictures_need_consent(tmp_path, tiny_sd):

@@ -155,6 +155,35 @@ def test_one_name_holds_one_study(own):
     assert own(name="mine").counts["done"] == 4
 
 
+def test_a_damaged_picture_is_rendered_again(own):
+    first = own(seeds=1)
+    before = first.frame().set_index("key")
+    damaged = first.folder / before["path"].iloc[0]
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    assert own(seeds=1).frame()["pixels_sha256"].iloc[0] == before["pixels_sha256"].iloc[0]
+    assert Image.open(damaged).size == (64, 64)
+
+
+def test_a_lost_plan_is_no_way_to_mix_two_studies(own):
+    first = own(name="mine")
+    before = first.frame()
+    (first.folder / "plan.json").unlink()
+    with pytest.raises(StudyError, match="holds 4 pictures of another study; choose another name, or delete it"):
+        own(name="mine", prompts=["a green horse"])
+    pandas.testing.assert_frame_equal(own(name="mine").frame(), before)
+
+
+def test_a_file_where_the_pictures_belong_is_told(own, tmp_path):
+    (tmp_path / "mine").mkdir()
+    first = own(name="mine")
+    for picture in (first.folder / "images").iterdir():
+        picture.unlink()
+    (first.folder / "images").rmdir()
+    (first.folder / "images").write_text("precious")
+    with pytest.raises(StudyError, match="images is a file where the pictures belong"):
+        own(name="mine")
+
+
 def test_a_folder_of_other_files_is_left_alone(own, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
@@ -191,7 +220,8 @@ def test_two_processes_never_render_one_study(own):
         ({"dtype": "float31"}, "dtype"), ({"batch_size": 0}, "batch_size"), ({"name": "../up"}, "name"),
         ({"name": "CON"}, "name"), ({"name": "nul.txt"}, "name"), ({"name": ".git"}, "name"), ({"name": "a\0"}, "name"),
         ({"name": ""}, "name"), ({"name": "x."}, "name"), ({"out": "/dev/null"}, "out"), ({"out": "/proc/x"}, "out"),
-        ({"out": "/dev/null/x"}, "out"), ({"out": "a\0b"}, "out"),
+        ({"out": "/dev/null/x"}, "out"), ({"out": "a\0b"}, "out"), ({"strict": "False"}, "strict"),
+        ({"batch_size": 257}, "batch_size"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_told_before_anything_is_made(own, tmp_path, no_rendering, arguments, field):

@@ -11,6 +11,7 @@ from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
     DDIMScheduler,
+    DiffusionPipeline,
     EulerDiscreteScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
@@ -29,12 +30,12 @@ def build_tiny_sd(folder: Path | str, *, prediction_type: str = "v_prediction", 
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tokenizer = _tokenizer()
+        tokenizer = clip_tokenizer()
         pipeline = StableDiffusionPipeline(
             vae=_bright(AutoencoderTiny(encoder_block_out_channels=(16,) * 4, decoder_block_out_channels=(16,) * 4)),
-            text_encoder=_loud(CLIPTextModel(_text_config(tokenizer))),
+            text_encoder=loud(CLIPTextModel(text_config(tokenizer))),
             tokenizer=tokenizer,
-            unet=_loud(_unet(cross_attention_dim=32)),
+            unet=loud(_unet(cross_attention_dim=32)),
             scheduler=DDIMScheduler(
                 prediction_type=prediction_type, clip_sample=False, set_alpha_to_one=False, steps_offset=1, **NOISE
             ),
@@ -42,27 +43,21 @@ def build_tiny_sd(folder: Path | str, *, prediction_type: str = "v_prediction", 
             feature_extractor=None,
             requires_safety_checker=False,
         )
-    return _saved(pipeline, folder)
+    return saved(pipeline, folder)
 
 
 def build_tiny_sdxl(folder: Path | str, *, seed: int = 0) -> Path:
     """A StableDiffusionXLPipeline folder (epsilon, two text encoders, an AutoencoderKL) with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tokenizer = _tokenizer()
+        tokenizer = clip_tokenizer()
         pipeline = StableDiffusionXLPipeline(
-            vae=AutoencoderKL(
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-                block_out_channels=(8, 8, 16, 16),
-                norm_num_groups=8,
-                scaling_factor=0.13025,
-            ),
-            text_encoder=_loud(CLIPTextModel(_text_config(tokenizer))),
-            text_encoder_2=_loud(CLIPTextModelWithProjection(_text_config(tokenizer))),
+            vae=tiny_vae(scaling_factor=0.13025),
+            text_encoder=loud(CLIPTextModel(text_config(tokenizer))),
+            text_encoder_2=loud(CLIPTextModelWithProjection(text_config(tokenizer))),
             tokenizer=tokenizer,
-            tokenizer_2=_tokenizer(),
-            unet=_loud(
+            tokenizer_2=clip_tokenizer(),
+            unet=loud(
                 _unet(
                     cross_attention_dim=64,
                     addition_embed_type="text_time",
@@ -72,10 +67,21 @@ def build_tiny_sdxl(folder: Path | str, *, seed: int = 0) -> Path:
             ),
             scheduler=EulerDiscreteScheduler(steps_offset=1, timestep_spacing="leading", **NOISE),
         )
-    return _saved(pipeline, folder)
+    return saved(pipeline, folder)
 
 
-def _saved(pipeline: StableDiffusionPipeline | StableDiffusionXLPipeline, folder: Path | str) -> Path:
+def tiny_vae(**config: float) -> AutoencoderKL:
+    """An 8x VAE of the kind that real models have."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 8, 16, 16),
+        norm_num_groups=8,
+        **config,
+    )
+
+
+def saved(pipeline: DiffusionPipeline, folder: Path | str) -> Path:
     pipeline.save_pretrained(folder, safe_serialization=True)
     return Path(folder)
 
@@ -94,7 +100,7 @@ def _unet(**conditioning: object) -> UNet2DConditionModel:
     )
 
 
-def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -109,7 +115,7 @@ def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     )
 
 
-def _tokenizer() -> CLIPTokenizer:
+def clip_tokenizer() -> CLIPTokenizer:
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=[], model_max_length=77)
@@ -123,7 +129,7 @@ def _bright(vae: AutoencoderTiny) -> AutoencoderTiny:
     return vae
 
 
-def _loud(model: torch.nn.Module) -> torch.nn.Module:
+def loud(model: torch.nn.Module) -> torch.nn.Module:
     """The model with larger matrices: as initialised, a prompt would change the picture by less than a grey level."""
     for parameter in model.parameters():
         if parameter.ndim > 1:

@@ -99,7 +99,7 @@ def _size(arguments: argparse.Namespace) -> dict[str, int]:
     size = getattr(arguments, "size", None)
     if size is None:
         return {}
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", size)
+    match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", size)
     if not match or arguments.width or arguments.height:
         raise InputError("size", size, "give it as 768 or 768x512, and then neither --width nor --height")
     return {"width": int(match[1]), "height": int(match[2] or match[1])}

@@ -7,10 +7,12 @@ from typing import Any
 
 from synth.cli.options import add_common
 from synth.cli.parsing import add_command
+from synth.errors import InputError
 from synth.jobs import MAX_SEED, check_whole
 
 STAGES = ("vae", "judge", "tokenizers", "clip", "unet", "gpt2")  # what --stage all runs; "export" replaces what ships
 SPLITS = ("train", "held-out")
+SHEETS = (".png", ".jpg", ".webp")
 
 
 def register(commands: Any) -> None:
@@ -36,6 +38,8 @@ def sheet(arguments: Namespace) -> int:
 
     _check_drawing(arguments)
     check_whole("columns", arguments.columns, 1, 100)
+    if arguments.file.suffix.lower() not in SHEETS:
+        raise InputError("file", str(arguments.file), f"give it an ending of a picture: {', '.join(SHEETS)}")
     split, places = arguments.split, range(arguments.seed, arguments.seed + arguments.count)
     pictures = [draw(scene_at(split, place), picture_seed(split, place), arguments.size) for place in places]
     captions = [caption(scene_at(split, place), random.Random(place)) for place in places]

@@ -15,14 +15,14 @@ from diffusers import SchedulerMixin
 from synth.diffusion.embedding import Embedder, Embedding
 from synth.diffusion.schedulers import make_scheduler
 from synth.jobs import Job, Settings
-from synth.models.loading import Pipeline, StableDiffusionXLPipeline
+from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 
 OnStep = Callable[[Sequence[Job], int, int, torch.Tensor], None]
 
 
 @torch.inference_mode()
 def denoise(
-    pipeline: Pipeline,
+    pipeline: StableDiffusion,
     embedder: Embedder,
     jobs: Sequence[Job],
     *,
@@ -53,7 +53,7 @@ def denoise(
 
 
 @torch.inference_mode()
-def decode(pipeline: Pipeline, latents: torch.Tensor) -> torch.Tensor:
+def decode(pipeline: StableDiffusion, latents: torch.Tensor) -> torch.Tensor:
     """Latents (B, C, h, w) as pictures (B, 3, H, W) in float32 from 0 to 1, on the CPU; NaN stays NaN."""
     vae = pipeline.vae
     latents = latents.to(vae.dtype)
@@ -71,7 +71,7 @@ class _Guide:
     """Predicts a batch's noise with classifier-free guidance (Ho & Salimans 2022), as strong as each job wants it."""
 
     def __init__(
-        self, pipeline: Pipeline, embedder: Embedder, jobs: Sequence[Job], padding: int, *, everywhere: bool
+        self, pipeline: StableDiffusion, embedder: Embedder, jobs: Sequence[Job], padding: int, *, everywhere: bool
     ) -> None:
         device, dtype = pipeline._execution_device, pipeline.unet.dtype
         settings = [job.settings for job in jobs]
@@ -117,7 +117,9 @@ class _Guide:
         return torch.where(self.off, text, guided)
 
 
-def _size_conditions(pipeline: Pipeline, rows: list[Embedding], settings: Settings) -> dict[str, torch.Tensor] | None:
+def _size_conditions(
+    pipeline: StableDiffusion, rows: list[Embedding], settings: Settings
+) -> dict[str, torch.Tensor] | None:
     """What SDXL's UNet also wants: the pooled text (G+B, P), and original size, crop and target size (G+B, 6)."""
     if not isinstance(pipeline, StableDiffusionXLPipeline):
         return None
@@ -126,7 +128,7 @@ def _size_conditions(pipeline: Pipeline, rows: list[Embedding], settings: Settin
     return {"text_embeds": pooled, "time_ids": torch.tensor([sizes] * len(rows)).to(pooled)}
 
 
-def _noise(pipeline: Pipeline, generators: list[torch.Generator], settings: Settings) -> torch.Tensor:
+def _noise(pipeline: StableDiffusion, generators: list[torch.Generator], settings: Settings) -> torch.Tensor:
     """Standard normal noise (B, C, h, w), drawn in float32 on the CPU, so that every device starts from the same."""
     factor = pipeline.vae_scale_factor
     shape = (1, pipeline.unet.config.in_channels, settings.height // factor, settings.width // factor)

@@ -4,8 +4,9 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
-from synth.models.loading import Pipeline, StableDiffusionXLPipeline
+from synth.models.families import DiffusionPipeline, StableDiffusion, StableDiffusionXLPipeline, parameters
 from synth.models.quiet import quiet
 
 KEPT = 128
@@ -25,7 +26,7 @@ class Embedder:
     depend on its neighbours; None encodes just the new texts, together.
     """
 
-    def __init__(self, pipeline: Pipeline, fixed: int | None = None) -> None:
+    def __init__(self, pipeline: StableDiffusion, fixed: int | None = None) -> None:
         self.pipeline, self.fixed = pipeline, fixed
         self._known: OrderedDict[str, Embedding] = OrderedDict()
 
@@ -63,11 +64,21 @@ class Embedder:
             self._known[text] = Embedding(tokens, whole)
 
 
-def count_tokens(pipeline: Pipeline, text: str) -> tuple[int, str]:
-    """How many tokens a prompt has without start and end, and the words beyond the limit (75 in CLIP), never seen."""
-    tokenizer = pipeline.tokenizer or pipeline.tokenizer_2
+def count_tokens(pipeline: DiffusionPipeline, text: str) -> tuple[int, str]:
+    """How many tokens a prompt has without start and end, and the words beyond the limit (75 in CLIP), never seen.
+
+    Of several tokenizers the one that reads furthest counts; without any it is (0, "").
+    """
+    limit = getattr(parameters(type(pipeline)).get("max_sequence_length"), "default", None)
+    parts = [part for part in pipeline.components.values() if isinstance(part, PreTrainedTokenizerBase)]
+    counts = [_count(tokenizer, limit, text) for tokenizer in parts if tokenizer.is_fast]
+    return min(counts, key=lambda count: len(count[1]), default=(0, ""))
+
+
+def _count(tokenizer: PreTrainedTokenizerBase, limit: int | None, text: str) -> tuple[int, str]:
     read = tokenizer(text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False)
-    limit = tokenizer.model_max_length - 2
-    if len(read.input_ids) <= limit:
+    longest = tokenizer.model_max_length if limit is None else min(limit, tokenizer.model_max_length)
+    room = longest - tokenizer.num_special_tokens_to_add()
+    if len(read.input_ids) <= room:
         return len(read.input_ids), ""
-    return len(read.input_ids), text[read.offset_mapping[limit][0] :].strip()
+    return len(read.input_ids), text[read.offset_mapping[room][0] :].strip()

@@ -30,6 +30,7 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
     "tcd": ("TCDScheduler", {}),
 }
+CLASSES = {name for name, _ in _KINDS.values()}
 # Where a model's own config is silent: clipping the prediction to -1..1 suits pixels and ruins latents.
 _LATENT = {"clip_sample": False, "thresholding": False}
 _DECIDED_BY_NAME = ("use_karras_sigmas", "algorithm_type", "solver_type", "skip_prk_steps", "lower_order_final")
@@ -39,8 +40,10 @@ def make_scheduler(name: str, config: dict[str, Any]) -> SchedulerMixin:
     """A new scheduler called `name` (one of jobs.SCHEDULERS) with the noise schedule and prediction type of `config`.
 
     config: that of the model's own scheduler, of whatever kind. What the name decides (Karras sigmas, kind of solver)
-    is not taken over from it: "dpm++2m" is the same sampler for every model.
+    is not taken over from it: "dpm++2m" is the same sampler for every model. "native" is the model's own, unchanged.
     """
-    class_name, options = _KINDS[check_choice("scheduler", name, SCHEDULERS)]
+    if check_choice("scheduler", name, SCHEDULERS) == "native":
+        return getattr(diffusers, config["_class_name"]).from_config(config)
+    class_name, options = _KINDS[name]
     noise = {key: value for key, value in config.items() if key not in _DECIDED_BY_NAME}
     return getattr(diffusers, class_name).from_config(_LATENT | noise, **options)

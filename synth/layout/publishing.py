@@ -4,6 +4,7 @@ nbconvert would pass scripts through and link to several servers; here a layout 
 HTML is sanitised, and a Content-Security-Policy in the page forbids what might still slip through.
 """
 
+import re
 from pathlib import Path
 
 import bleach
@@ -17,28 +18,12 @@ from synth.records.files import write_atomically
 
 LAYOUTS = Path(__file__).parent / "templates"
 TAGS = [
-    *(
-        "a",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "code",
-        "del",
-        "details",
-        "div",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "hr",
-        "li",
-    ),
-    *("ol", "p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul"),
-]
+    "a", "b", "blockquote", "br", "caption", "code", "del", "details", "div", "em", "h1", "h2", "h3", "h4", "hr", "li",
+    "ol", "p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul",
+]  # fmt: skip
 ATTRIBUTES = {"*": ["class"], "a": ["href", "class"], "b": ["style"], "del": ["style"]}
 STYLES = CSSSanitizer(allowed_css_properties=["color"])
+_OVERWRITTEN = re.compile(r"\r[^\r\n]*")
 ONLY_IN_NOTEBOOK = "notebook-only"  # the tag of cells that a reader of the page has no use for
 
 
@@ -53,6 +38,22 @@ def to_html(notebook: Path, html: Path, *, title: str) -> None:
     exporter.register_filter("clean_html", sanitised)
     page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4), {"metadata": {"name": title}})
     write_atomically(html, page.encode())
+
+
+def without_progress(notebook: Path) -> None:
+    """Take progress bars out of an executed notebook: what a cell wrote over itself is no message when it is done."""
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            messages = "".join(output.text for output in cell.outputs if _is_message(output))
+            lasting = _OVERWRITTEN.sub("", messages).strip()
+            kept = [nbformat.v4.new_output("stream", name="stderr", text=lasting + "\n")] if lasting else []
+            cell.outputs = kept + [output for output in cell.outputs if not _is_message(output)]
+    write_atomically(notebook, nbformat.writes(content).encode())
+
+
+def _is_message(output: nbformat.NotebookNode) -> bool:
+    return output.output_type == "stream" and output.name == "stderr"
 
 
 def sanitised(html: str) -> str:

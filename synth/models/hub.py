@@ -15,11 +15,11 @@ _TRANSFORMERS = (
 )  # fmt: skip
 WANTED = {
     "renderer": (
-        "model_index.json", "*/*.json", "*/*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors",
-        "*/*-?????-of-?????.safetensors",
+        "model_index.json", "*/*.json", "*/*.txt", "*/*.model", "*/model.safetensors",
+        "*/diffusion_pytorch_model.safetensors", "*/*-?????-of-?????.safetensors",
     ),
-    "tokenizer": ("tokenizer/*.json", "tokenizer/*.txt"),
-    "configs": ("model_index.json", "*/*.json", "*/*.txt"),
+    "tokenizer": ("tokenizer*/*.json", "tokenizer*/*.txt", "tokenizer*/*.model"),
+    "configs": ("model_index.json", "*/*.json", "*/*.txt", "*/*.model"),
     "expander": _TRANSFORMERS,
     "clip": _TRANSFORMERS,
     "lora": ("*.safetensors",),

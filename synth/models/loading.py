@@ -1,5 +1,6 @@
 """A model reference becomes a diffusers pipeline, ready on its device. The last one is kept."""
 
+import inspect
 from pathlib import Path
 
 import torch
@@ -7,22 +8,18 @@ import torch
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, check_choice
 from synth.models import hub
-from synth.models.devices import free_memory, release_memory
+from synth.models.devices import free_memory, is_out_of_memory, release_memory
+from synth.models.families import DiffusionPipeline, StableDiffusionXLPipeline, is_stable_diffusion, pipeline_class
 from synth.models.quiet import quiet
-from synth.models.weights import read_header, read_json
+from synth.models.weights import read_header
 from synth.presets import PRESETS, locate, locate_lora
 
-with quiet():  # this import complains that torchvision, which nothing here uses, is not installed
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-
-Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
-PIPELINES = {"StableDiffusionPipeline": StableDiffusionPipeline, "StableDiffusionXLPipeline": StableDiffusionXLPipeline}
 OFFLOADS = ("auto", "none", "model", "sequential")
 # Names of tensors that tell what a single file holds.
 SDXL_KEY = "conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias"
 TEXT_KEY = "model.diffusion_model.input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight"
 
-_last: tuple[tuple[object, ...], Pipeline] | None = None
+_last: tuple[tuple[object, ...], DiffusionPipeline] | None = None
 
 
 def check_model(model: ModelRef) -> Path:
@@ -31,14 +28,13 @@ def check_model(model: ModelRef) -> Path:
     ModelError with the remedy otherwise.
     """
     path = locate(model, "renderer")
-    if path.is_dir():
-        _pipeline_class(path)
-    else:
-        _config_folder(path)
-    if model.loras:
-        _need_peft()
-        for name, _ in model.loras:
-            locate_lora(name)
+    kind = pipeline_class(configs(path))
+    if path.is_file() and not hasattr(kind, "from_single_file"):
+        raise ModelError(f"{path} is a {kind.__name__}, which comes as a folder only; give its folder.")
+    if model.loras and not hasattr(kind, "load_lora_weights"):
+        raise ModelError(f"{model.name} is a {kind.__name__}, which takes no LoRAs; leave them out.")
+    for name, _ in model.loras:
+        locate_lora(name)
     return path
 
 
@@ -50,7 +46,7 @@ def check_offload(offload: str, device: str) -> str:
     return offload
 
 
-def load(model: ModelRef, device: str, dtype: str, offload: str = "auto") -> Pipeline:
+def load(model: ModelRef, device: str, dtype: str, offload: str = "auto") -> DiffusionPipeline:
     """The pipeline of `model` on `device` in `dtype`, at once if it is the one that was loaded last.
 
     offload: "none", "model" (one component at a time on the GPU), "sequential" (one layer at a time), "auto" by memory.
@@ -67,9 +63,12 @@ def load(model: ModelRef, device: str, dtype: str, offload: str = "auto") -> Pip
         with quiet(), torch.random.fork_rng(devices=[]):
             pipeline = _read(path, getattr(torch, dtype))
             _add_loras(pipeline, model.loras)
+        pipeline = _place(pipeline, device, offload)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise ModelError(f"The model {model.name} cannot be loaded: {first_line(error)}") from error
-    _last = key, _place(pipeline, device, offload)
+        short = f"{device} is short of memory: close other programs, or choose a smaller model or another device"
+        remedy = short if is_out_of_memory(error) else "download or copy it again"
+        raise ModelError(f"The model {model.name} cannot be loaded ({first_line(error)}); {remedy}.") from error
+    _last = key, pipeline
     return pipeline
 
 
@@ -85,31 +84,25 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _read(path: Path, dtype: torch.dtype) -> Pipeline:
-    if path.is_dir():
-        kind, source, options = _pipeline_class(path), path, {}
-    else:
-        config = _config_folder(path)
-        kind, source, options = _pipeline_class(config), path, {"config": str(config)}
-    if kind is StableDiffusionPipeline:
-        options |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+def _read(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
+    kind = pipeline_class(configs(path))
+    options = {} if path.is_dir() else {"config": str(configs(path))}
+    accepted = inspect.signature(kind.__init__).parameters
+    if "safety_checker" in accepted:
+        unsafe = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        options |= {name: value for name, value in unsafe.items() if name in accepted}
     read = kind.from_pretrained if path.is_dir() else kind.from_single_file
-    pipeline = read(str(source), dtype=dtype, use_safetensors=True, local_files_only=True, **options)
+    pipeline = read(str(path), dtype=dtype, use_safetensors=True, local_files_only=True, **options)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def _pipeline_class(folder: Path) -> type[Pipeline]:
-    if not (folder / "model_index.json").is_file():
-        raise ModelError(f"{folder} is no text-to-image model: it has no model_index.json.")
-    name = read_json(folder / "model_index.json").get("_class_name")
-    if name not in PIPELINES:
-        raise ModelError(f"{folder} is a {name}; Synth renders models of the kinds {' and '.join(PIPELINES)}.")
-    return PIPELINES[name]
+def configs(path: Path) -> Path:
+    """The folder with a model's configs: itself, or for a single file that beside it, or the preset's it looks like."""
+    return path if path.is_dir() else _configs_of_file(path)
 
 
-def _config_folder(file: Path) -> Path:
-    """The configs for a single file: the folder beside it that has its name, or those of the preset it looks like."""
+def _configs_of_file(file: Path) -> Path:
     beside = file.with_suffix("")
     if (beside / "model_index.json").is_file():
         return beside
@@ -126,7 +119,7 @@ def _config_folder(file: Path) -> Path:
     return hub.download(preset.source, preset.revision, "configs")
 
 
-def _add_loras(pipeline: Pipeline, loras: tuple[tuple[str, float], ...]) -> None:
+def _add_loras(pipeline: DiffusionPipeline, loras: tuple[tuple[str, float], ...]) -> None:
     """Lay LoRAs on the weights and melt them in, so that they cost nothing while rendering."""
     if not loras:
         return
@@ -141,17 +134,11 @@ def _add_loras(pipeline: Pipeline, loras: tuple[tuple[str, float], ...]) -> None
     pipeline.unload_lora_weights()
 
 
-def _need_peft() -> None:
-    try:
-        import peft  # noqa: F401
-    except ImportError:
-        raise ModelError('LoRA files need the package peft: pip install "synth[lora]"') from None
-
-
-def _place(pipeline: Pipeline, device: str, offload: str) -> Pipeline:
+def _place(pipeline: DiffusionPipeline, device: str, offload: str) -> DiffusionPipeline:
     """The pipeline on its device, or set up to visit it piece by piece."""
-    pipeline.unet.to(memory_format=torch.channels_last)
-    pipeline.vae.to(memory_format=torch.channels_last)
+    if is_stable_diffusion(type(pipeline)):
+        pipeline.unet.to(memory_format=torch.channels_last)
+        pipeline.vae.to(memory_format=torch.channels_last)
     delicate = isinstance(pipeline, StableDiffusionXLPipeline) and pipeline.vae.config.force_upcast
     if delicate and pipeline.vae.dtype == torch.float16:
         pipeline.vae.to(torch.float32)  # SDXL's own VAE overflows in float16
@@ -165,7 +152,7 @@ def _place(pipeline: Pipeline, device: str, offload: str) -> Pipeline:
     return pipeline
 
 
-def _offload(pipeline: Pipeline, device: str) -> str:
+def _offload(pipeline: DiffusionPipeline, device: str) -> str:
     if not device.startswith("cuda"):
         return "none"
     models = [part for part in pipeline.components.values() if isinstance(part, torch.nn.Module)]

@@ -8,16 +8,18 @@ import hashlib
 import json
 import struct
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from synth.errors import ModelError
 
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
-IDENTITY = {".json", ".txt", ".safetensors"}
+IDENTITY = {".json", ".txt", ".model", ".safetensors"}
 LONGEST_HEADER = 100_000_000
 LIBRARIES = ("diffusers", "transformers")
 WEIGHT_NAMES = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+TOKENIZERS = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 OPTIONAL = ("safety_checker", "feature_extractor", "image_encoder")
 
 
@@ -89,20 +91,27 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def _check_component(folder: Path, library: str, kind: str) -> None:
-    if library not in LIBRARIES:
+    if library not in LIBRARIES and library not in _pipelines_of_diffusers():
         raise ModelError(f"{folder} needs code from {library!r}, and Synth runs no code that comes with a model.")
     if not folder.is_dir():
         raise ModelError(f"The model is incomplete: its {folder.name} ({folder}) is missing; download it again.")
     if kind.endswith("Scheduler"):
         read_json(folder / "scheduler_config.json")
     elif "Tokenizer" in kind:
-        if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-            raise ModelError(
-                f"The model is incomplete: no tokenizer.json or vocab.json in {folder}; download it again."
-            )
+        if not any((folder / name).is_file() for name in TOKENIZERS):
+            raise ModelError(f"The model is incomplete: no {' or '.join(TOKENIZERS)} in {folder}; download it again.")
+    elif kind.endswith("Processor"):
+        return  # configs without weights, under a name that depends on the processor
     else:
         read_json(folder / "config.json")
         _check_weights(folder)
+
+
+@lru_cache
+def _pipelines_of_diffusers() -> frozenset[str]:
+    """Parts of diffusers' own that a component can come from, such as "kandinsky"; looked up, not imported."""
+    home = Path(find_spec("diffusers").origin).parent / "pipelines"
+    return frozenset(path.name for path in home.iterdir() if path.is_dir())
 
 
 def _check_weights(folder: Path) -> None:
@@ -158,7 +167,12 @@ def read_header(file: Path) -> dict[str, Any]:
 
 def native_size(folder: Path | str) -> int:
     """The width and height in pixels that a pipeline folder was trained for, or 512 where its configs do not say."""
-    unet, vae = read_json(Path(folder) / "unet/config.json"), read_json(Path(folder) / "vae/config.json")
+    denoiser, vae = _config(folder, "unet") or _config(folder, "transformer"), _config(folder, "vae")
     stages = vae.get("block_out_channels") or vae.get("encoder_block_out_channels")
-    sample = unet.get("sample_size")
+    sample = denoiser.get("sample_size")
     return sample * 2 ** (len(stages) - 1) if isinstance(sample, int) and stages else 512
+
+
+def _config(folder: Path | str, part: str) -> dict[str, Any]:
+    file = Path(folder) / part / "config.json"
+    return read_json(file) if file.is_file() else {}

@@ -26,13 +26,16 @@ SAMPLERS = {
     "ddim": "DDIM", "ddpm": "DDPM", "pndm": "PLMS", "lms": "LMS", "heun": "Heun", "euler": "Euler", "lcm": "LCM",
     "euler-a": "Euler a", "dpm2": "DPM2", "dpm2-a": "DPM2 a", "dpm++2m": "DPM++ 2M", "tcd": "TCD", "deis": "DEIS",
     "dpm++2m-karras": "DPM++ 2M Karras", "dpm++2m-sde": "DPM++ 2M SDE", "dpm++2m-sde-karras": "DPM++ 2M SDE Karras",
-    "dpm++sde": "DPM++ SDE", "unipc": "UniPC",
+    "dpm++sde": "DPM++ SDE", "unipc": "UniPC", "native": "Automatic",
 }  # fmt: skip
 
 END = b"IEND\xaeB`\x82"
 
-# What Pillow raises over damaged files.
-DAMAGE = (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error, zlib.error)
+# What Pillow raises over damaged files, and over a few bytes that claim to be a picture of gigabytes.
+DAMAGE = (
+    OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,21 @@ def read_picture(path: str | Path) -> Picture:
     except FileNotFoundError:
         raise StudyError(f"{path} does not exist; give the path of a PNG that Synth saved") from None
     except DAMAGE as error:
-        raise StudyError(f"{path} is no whole PNG ({error}); use another copy or render its study again") from None
+        remedy = "use another copy, or delete it and run its study again"
+        raise StudyError(f"{path} is no whole PNG ({error}); {remedy}") from None
     if chunk is None:
         raise StudyError(f"{path} carries no Synth job; give a PNG that Synth saved and no other program has rewritten")
     return _parse(path, image, chunk)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a PNG is there to its last byte; cheap, as its pixels are not looked at."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(END), io.SEEK_END)
+            return file.read() == END
+    except OSError:
+        return False
 
 
 def read_job(path: str | Path) -> Job:
@@ -98,7 +112,7 @@ def _parse(path: str | Path, image: Image.Image, chunk: str) -> Picture:
     try:
         data = json.loads(chunk)
         job, facts, digest = Job.from_dict(data["job"]), dict(data["facts"]), str(data["pixels_sha256"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StudyError(f"{path} carries a job that is not whole ({error}); use another copy of it") from None
     return Picture(image.copy(), job, facts, digest)
 

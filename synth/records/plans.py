@@ -15,6 +15,7 @@ from synth.jobs import (
     ModelRef,
     Settings,
     canonical_json,
+    check_flag,
     check_text,
     check_whole,
     content_key,
@@ -124,7 +125,7 @@ def make_plan(
         model=presets.resolve(model, "renderer", loras=tuple(loras)),
         expander=None if own else presets.resolve(expander, "expander"),
         expansion=None if own else expansion,
-        strict=strict,
+        strict=check_flag("strict", strict),
     )
 
 

@@ -59,6 +59,9 @@ def verify(path: str | Path, *, device: str = "auto") -> Verification:
         )
     model = _model_here(picture.job.model)
     result = _render_again(replace(picture.job, model=model), picture.facts, device)
+    if picture.image.size != result.image.size:
+        sizes = [f"{image.width} x {image.height}" for image in (picture.image, result.image)]
+        raise StudyError(f"{path} was resized after it was saved (it has {sizes[0]} pixels, its job makes {sizes[1]})")
     then, now = _levels(picture.image), _levels(result.image)
     difference = np.abs(then - now)
     return Verification(
@@ -87,7 +90,7 @@ def _render_again(job: Job, facts: dict[str, Any], device: str) -> Result:
 
     if device == "auto":
         try:
-            device = choose_device(facts["device"])
+            device = choose_device(str(facts["device"]))
         except InputError:
             device = choose_device()
     dtype = facts["dtype"] if device == facts["device"] else "auto"

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 from PIL import Image
+from tqdm import tqdm
 
 from synth.train.arrays import psnr, step_generator, step_rng, to_pictures, to_tensor
-from synth.train.loop import Recipe
+from synth.train.loop import Recipe, native_bf16
 
 LATENT_NOISE = 0.05
 VALIDATION_PICTURES = 128
@@ -84,6 +85,8 @@ class VaeTask:
 @torch.inference_mode()
 def encode_all(vae: AutoencoderTiny, pictures: np.ndarray, *, batch_size: int = 64) -> torch.Tensor:
     """Latents of all pictures in half precision on the CPU, not scaled: (n, channels, height / 8, width / 8)."""
-    parts = range(0, len(pictures), batch_size)
-    encoded = [vae.encode(to_tensor(pictures[i : i + batch_size], str(vae.device))).latents.half().cpu() for i in parts]
+    device = str(vae.device)
+    parts = tqdm(range(0, len(pictures), batch_size), desc="encoding", unit="batch", mininterval=5)
+    with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=native_bf16(device)):
+        encoded = [vae.encode(to_tensor(pictures[i : i + batch_size], device)).latents.half().cpu() for i in parts]
     return torch.cat(encoded)

@@ -21,6 +21,7 @@ def export_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     """A plain Stable Diffusion folder."""
     pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(folder)
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()  # too large for one file: in shards instead
     pipeline.unet.save_pretrained(folder / "unet", max_shard_size=_SHARD)
     _say_float32(folder)
     vae = folder / "vae" / "config.json"

@@ -29,7 +29,7 @@ RECIPES = {
         steps=600, batch_size=192, learning_rate=1e-3, decay=0.7, ema=0.99, betas=(0.9, 0.98), validate_every=150
     ),
     "unet": Recipe(
-        steps=6_500, batch_size=64, learning_rate=5e-4, decay=0.25, ema=0.9995, warmup=200, validate_every=500
+        steps=4_000, batch_size=64, learning_rate=5e-4, decay=0.3, ema=0.9995, warmup=200, validate_every=500
     ),
     "gpt2": Recipe(
         steps=2_000, batch_size=64, learning_rate=2e-3, decay=0.7, ema=0.995, betas=(0.9, 0.95), validate_every=500

@@ -133,10 +133,11 @@ def check_prompts(texts: Sequence[str], *, source: str = "") -> list[str]:
     prompts = [check_text("prompts", text).strip() for text in texts]
     if not prompts:
         raise InputError("prompts", source or texts, "give at least one prompt")
-    for index, prompt in enumerate(prompts):
-        if prompt in prompts[:index]:
-            first = prompts.index(prompt)
-            raise InputError("prompts", prompt, f"give it once; it stands at {first + 1} and at {index + 1}")
+    places: dict[str, int] = {}
+    for place, prompt in enumerate(prompts, start=1):
+        first = places.setdefault(prompt, place)
+        if first != place:
+            raise InputError("prompts", prompt, f"give it once; it stands at {first} and at {place}")
     return prompts
 
 

@@ -98,7 +98,8 @@ class _Prefill:
         self.network, self.cache = network, DynamicCache(config=network.config)
         if shared:
             beginning = torch.tensor([rows[0][:shared]], device=device)
-            network(beginning, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            everything = torch.ones_like(beginning)
+            network(beginning, attention_mask=everything, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
             self.cache.batch_repeat_interleave(len(rows))
         rest = [row[shared:] for row in rows]
         longest = max(map(len, rest))

@@ -18,11 +18,15 @@ class TruncationWarning(UserWarning):
 
 
 def renderer_tokenizer(renderer: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a renderer, which is named as for `render`; nothing else of the renderer is loaded."""
+    """The tokenizer of a renderer, which is named as for `render`; nothing else of the renderer is loaded.
+
+    Of several it is the last: they agree in SDXL, and in SD 3 and Flux it belongs to T5, which reads furthest.
+    """
     source = presets.locate(presets.resolve(renderer, "renderer"), "tokenizer")
     if source.is_file():
         source = hub.download(CLIP_SOURCE, None, "tokenizer")
-    return _load(source / "tokenizer")
+    folders = sorted(path for path in source.glob("tokenizer*") if path.is_dir())
+    return _load(folders[-1] if folders else source / "tokenizer")
 
 
 def count_tokens(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, str]]:

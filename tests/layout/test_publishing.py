@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from synth.layout.publishing import fill, sanitised, to_html
+from synth.layout.publishing import fill, sanitised, to_html, without_progress
 
 ATTACKS = [
     "<script>document.title = 'run'</script>",
@@ -118,3 +118,15 @@ def test_a_browser_runs_nothing_of_it(page, tmp_path):
     (tmp_path / "unsafe.html").write_text("<title>x</title>" + ATTACKS[0])
     assert titled_by_a_browser(tmp_path / "unsafe.html") == "run"
     assert titled_by_a_browser(page).startswith("phrase &lt;script&gt;")
+
+
+def test_progress_bars_leave_no_trace_and_messages_stay(tmp_path):
+    notebook = nbformat.v4.new_notebook()
+    bars = ["\rrendering:   0%|", "\rrendering: 100%|##| 4/4", "\n", "a note\n", "\r   ", "\r"]
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in bars]
+    outputs.insert(3, nbformat.v4.new_output("stream", name="stdout", text="a result\n"))
+    notebook.cells = [nbformat.v4.new_code_cell("1", outputs=outputs)]
+    nbformat.write(notebook, tmp_path / "executed.ipynb")
+    without_progress(tmp_path / "executed.ipynb")
+    [cell] = nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells
+    assert [(output.name, output.text) for output in cell.outputs] == [("stderr", "a note\n"), ("stdout", "a result\n")]

@@ -1,5 +1,7 @@
 import json
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -10,8 +12,8 @@ from PIL import Image
 from sd_parsers import ParserManager
 from test_jobs import a_job, jobs
 
-from synth.errors import StudyError
-from synth.jobs import SCHEDULERS, ModelRef, Settings
+from synth.errors import InputError, StudyError
+from synth.jobs import SCHEDULERS, Job, ModelRef, Settings
 from synth.records.files import sweep_temporaries, write_atomically
 from synth.records.pictures import SAMPLERS, infotext, pixel_digest, read_job, read_picture, save_picture
 
@@ -107,6 +109,30 @@ def test_a_truncated_picture_is_told_by_name(tmp_path, kept):
     (tmp_path / "cut.png").write_bytes(data[:kept])
     with pytest.raises(StudyError, match=r"cut\.png is no whole PNG"):
         read_picture(tmp_path / "cut.png")
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize(("side", "text", "says"), [
+    (60_000, b"", "is no whole PNG"),  # a few bytes that claim to be 10 gigabytes
+    (8, b"[" * 100_000, "carries a job that is not whole"),
+    (8, b'{"job": {"model": {"name": []}}}', "carries a job that is not whole"),
+])  # fmt: skip
+def test_a_picture_made_to_do_harm_is_refused(tmp_path, side, text, says):
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(8 * (1 + 8 * 3)))
+    parts = [chunk(b"IHDR", header), chunk(b"tEXt", b"synth\0" + text), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    with pytest.raises(StudyError, match=says):
+        read_picture(tmp_path / "a.png")
+
+
+def test_a_model_without_a_name_is_no_job(tmp_path):
+    data = a_job().as_dict()
+    with pytest.raises(InputError, match="model"):
+        Job.from_dict(data | {"model": data["model"] | {"name": []}})
 
 
 @same_folder

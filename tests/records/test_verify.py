@@ -120,6 +120,16 @@ def test_a_forged_picture_is_refused_before_it_is_rendered(pictures, tmp_path, f
         verify(tmp_path / "forged.png")
 
 
+def test_a_resized_picture_is_told(pictures, tmp_path):
+    smaller = read_picture(pictures[0]).image.crop((0, 0, 50, 60))
+    with pytest.raises(StudyError, match="was resized after it was saved .*50 x 60 pixels, its job makes 64 x 64"):
+        verify(resaved(pictures[0], tmp_path / "cropped.png", image=smaller))
+
+
+def test_a_device_that_is_no_name_is_one_that_is_not_here(pictures, tmp_path):
+    assert verify(resaved(pictures[0], tmp_path / "odd.png", device=5)).differences["device"] == ("5", "cpu")
+
+
 def test_pictures_rebuild_their_journal_and_still_verify(pictures):
     folder = pictures[0].parents[1]
     assert Journal.rebuild(folder) == 4
