@@ -5,12 +5,11 @@ The flow: resolve the phrase (templates) -> draw candidates, 32 at once (samplin
 
 Candidate k depends on the phrase, the settings that steer drawing, the model, the seed and k alone. Block b always
 holds the candidates 32b to 32b + 31 and is computed in one batch of 32; the noise of each candidate comes from a
-generator of its own. So neither n, nor the pool, nor earlier calls change a candidate; no global generator is
-used.
+generator of its own. So neither n, nor the pool, nor earlier calls change a candidate, and the global generators rest.
 
-What can be relied on: on one machine with one set of library versions a candidate is the same every time. Elsewhere, or
-with another number of threads, the network's logits may be rounded otherwise in their last bits. A token changes by that
-only if its noise falls within about 1e-6 of the border between two, and with it the rest of that one candidate.
+What can be relied on: on one machine with one set of library versions a candidate is the same every time. Elsewhere,
+or with another number of threads, the network's logits may be rounded otherwise in their last bits. A token changes by
+that only if its noise falls within about 1e-6 of the border between two, and with it the rest of that one candidate.
 """
 
 import random

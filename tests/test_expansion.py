@@ -224,7 +224,7 @@ def test_a_phrase_too_long_for_the_model_is_refused_before_the_model_is_loaded(g
     [
         ({"phrase": " "}, "phrase"), ({"phrase": "a\x00"}, "phrase"), ({"phrase": "a" * 10_000}, "phrase"),
         ({"phrase": 1984}, "phrase"), ({"n": 0}, "n"), ({"n": -1}, "n"), ({"n": 1001}, "n"), ({"seed": -1}, "seed"),
-        ({"model": "vignetes-gpt2"}, "model"),
+        ({"model": "vignetes-gpt2"}, "expander"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_error(grow, changes, field):

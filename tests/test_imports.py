@@ -22,7 +22,8 @@ LAYERS = (
     ("cli",),
 )
 HEAVY = {"torch", "diffusers", "transformers", "pandas", "matplotlib"}
-PLUGINS = {"accelerate", "ipykernel", "jupyter", "pyarrow", "scipy"}  # needed by libraries or people, not by our code
+# Needed by libraries or people, not by our code.
+PLUGINS = {"accelerate", "ipykernel", "jupyter", "peft", "pyarrow", "scipy"}
 
 
 def name_of(path: Path) -> str:

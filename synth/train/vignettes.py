@@ -229,7 +229,10 @@ def train_vignettes(stage: str, shop: Workshop, *, steps: int | None = None) -> 
     torch.set_flush_denormal(True)
     recipe = recipes.RECIPES.get(stage, Recipe(steps=1, batch_size=1, learning_rate=0.0))
     torch.manual_seed(recipe.seed)  # the random start of a network comes from the global generator
-    return STAGES[stage](shop, replace(recipe, steps=steps) if steps else recipe)
+    try:
+        return STAGES[stage](shop, replace(recipe, steps=steps) if steps else recipe)
+    finally:
+        torch.set_flush_denormal(False)  # it holds for all of the process
 
 
 def _run(task, shop: Workshop, recipe: Recipe) -> dict[str, float]:

@@ -11,8 +11,9 @@ NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_every_name_makes_a_sampler_with_the_models_noise(name):
-    config = DDIMScheduler(prediction_type="v_prediction", **NOISE).config
+def test_every_name_makes_a_sampler_with_the_models_noise(name, tmp_path):
+    DDIMScheduler(prediction_type="v_prediction", **NOISE).save_pretrained(tmp_path)
+    config = DDIMScheduler.from_pretrained(tmp_path, local_files_only=True).config  # as a model brings it along
     scheduler = make_scheduler(name, config)
     scheduler.set_timesteps(4)
     assert scheduler.config.prediction_type == "v_prediction"
