@@ -21,11 +21,13 @@ def register(commands: Any) -> None:
         commands, "vignettes", None, "draw the picture world, or measure the models that learned it",
         "synth vignettes sheet sheet.png",
         "synth vignettes dataset scenes --count 1000",
+        "synth vignettes showcase showcase.png",
         "synth vignettes evaluate",
     )  # fmt: skip
-    actions = parser.add_subparsers(metavar="sheet | dataset | evaluate", required=True)
+    actions = parser.add_subparsers(metavar="sheet | dataset | showcase | evaluate", required=True)
     _register_sheet(actions)
     _register_dataset(actions)
+    _register_showcase(actions)
     _register_evaluate(actions)
     _register_train(commands)
 
@@ -38,8 +40,7 @@ def sheet(arguments: Namespace) -> int:
 
     _check_drawing(arguments)
     check_whole("columns", arguments.columns, 1, 100)
-    if arguments.file.suffix.lower() not in SHEETS:
-        raise InputError("file", str(arguments.file), f"give it an ending of a picture: {', '.join(SHEETS)}")
+    _check_picture(arguments.file)
     split, places = arguments.split, range(arguments.seed, arguments.seed + arguments.count)
     pictures = [draw(scene_at(split, place), picture_seed(split, place), arguments.size) for place in places]
     captions = [caption(scene_at(split, place), random.Random(place)) for place in places]
@@ -59,6 +60,18 @@ def dataset(arguments: Namespace) -> int:
     for _ in tqdm(written, total=arguments.count, unit=" vignettes"):
         pass
     print(f"{arguments.count} vignettes and metadata.jsonl are in {arguments.folder}")
+    return 0
+
+
+def showcase(arguments: Namespace) -> int:
+    from synth.presets import advised
+    from synth.vignettes.showcase import attribute_sheet
+
+    check_whole("seed", arguments.seed, 0, MAX_SEED)
+    _check_picture(arguments.file)
+    model = arguments.model or "vignettes"
+    attribute_sheet(model, advised(model), seed=arguments.seed, device=arguments.device or "auto").save(arguments.file)
+    print(f"every value of every attribute, as {model} draws it, is on {arguments.file}")
     return 0
 
 
@@ -92,6 +105,11 @@ def _check_drawing(arguments: Namespace) -> None:
     check_whole("seed", arguments.seed, 0, MAX_SEED)
 
 
+def _check_picture(file: Path) -> None:
+    if file.suffix.lower() not in SHEETS:
+        raise InputError("file", str(file), f"give it an ending of a picture: {', '.join(SHEETS)}")
+
+
 def _register_sheet(actions: Any) -> None:
     parser = add_command(
         actions, "sheet", sheet, "draw a contact sheet of scenes with their captions",
@@ -110,6 +128,17 @@ def _register_dataset(actions: Any) -> None:
     )  # fmt: skip
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to write")
     _add_drawing(parser, count=1000)
+
+
+def _register_showcase(actions: Any) -> None:
+    parser = add_command(
+        actions, "showcase", showcase, "let the model draw every value of every attribute, all else being equal",
+        "synth vignettes showcase showcase.png --seed 3",
+    )  # fmt: skip
+    default = "showcase.png"
+    parser.add_argument("file", nargs="?", type=Path, default=default, metavar="FILE", help=f"default: {default}")
+    add_common(parser, "model", "device")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
 
 
 def _register_evaluate(actions: Any) -> None:

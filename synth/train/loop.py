@@ -31,6 +31,8 @@ class Recipe:
     learning_rate: peak, after `warmup` steps; it stays there until the last `decay` share of the steps, when it falls
         to zero along a cosine ("warm-up, stable, decay", Hu et al. 2024), so a training can be prolonged from its
         plateau.
+    prolonged: steps at which earlier, shorter trainings ended before this one took them up again; the learning rate
+        fell to zero there too, so a recipe with them tells all of what was done.
     ema: decay of the weight average that is validated and exported (0: none).
     precision: "fp32", "bf16" (autocast) or "auto": bf16 where the hardware multiplies it natively, else fp32.
     validate_every, checkpoint_every: in steps.
@@ -41,6 +43,7 @@ class Recipe:
     learning_rate: float
     warmup: int = 100
     decay: float = 0.3
+    prolonged: tuple[int, ...] = ()
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
     clip_norm: float = 1.0
@@ -254,10 +257,11 @@ class Trainer:
 def learning_rate_factor(step: int, recipe: Recipe) -> float:
     """Warm-up, plateau, cosine decay: the share of the peak learning rate at a step, 0 to 1."""
     warm = min(1.0, (step + 1) / max(1, recipe.warmup))
-    start = recipe.steps * (1 - recipe.decay)
+    end = next((end for end in sorted(recipe.prolonged) if step < end < recipe.steps), recipe.steps)
+    start = end * (1 - recipe.decay)
     if step < start:
         return warm
-    return warm * 0.5 * (1 + math.cos(math.pi * (step - start) / max(1.0, recipe.steps - start)))
+    return warm * 0.5 * (1 + math.cos(math.pi * (step - start) / max(1.0, end - start)))
 
 
 def read_log(path: Path) -> list[dict[str, float]]:

@@ -13,6 +13,7 @@ The stages, in order; each reads what those before it left under the work folder
 With `warm=True` a stage that has no checkpoint yet starts from the shipped weights instead of from noise.
 """
 
+import hashlib
 import os
 import random
 import shutil
@@ -241,13 +242,21 @@ def _run(task, shop: Workshop, recipe: Recipe) -> dict[str, float]:
 
 def _latents(shop: Workshop, vae: AutoencoderTiny, train: PictureSet) -> torch.Tensor:
     """Latents of the training pictures, computed once; tells the VAE the scale that gives them unit deviation."""
-    path = shop.work / "unet" / f"latents-{len(train)}.npy"
+    path = shop.work / "unet" / f"latents-{len(train)}-{_digest(vae)}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, encode_all(vae, train.pictures).numpy())
     latents = torch.from_numpy(np.load(path))
     vae.register_to_config(scaling_factor=round(1 / latents.float().std().item(), 5))
     return latents
+
+
+def _digest(module: nn.Module) -> str:
+    """Names a module's weights, so that nothing computed with others is taken for theirs."""
+    found = hashlib.sha256()
+    for tensor in module.state_dict().values():
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:12]
 
 
 def _pipeline(shop: Workshop) -> StableDiffusionPipeline:

@@ -118,6 +118,7 @@ CONNECTIVES = frozenset(
     ]
 )
 
+_PREPOSITIONS = frozenset(["among", "at", "before", "by", "in", "on", "under"])
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
@@ -148,34 +149,56 @@ def plain_caption(scene: Scene) -> str:
 def prompt(scene: Scene, rng: random.Random) -> str:
     """A long caption of the kind people give to picture models: fragments in almost any order, then flavour words.
 
-    At least five attributes are named, so whichever of them a phrase begins with, the text goes on with the others.
+    Half of them begin with a whole `caption`, however short, and go on with what it left unsaid. Whatever a phrase
+    names, the text goes on with two attributes more, if so many are left, and never names one twice.
     """
-    left_out = rng.choice(("colour", "place", "time", "weather", "style")) if rng.random() < 0.3 else None
-    said = {
-        name: rng.choice(KEYWORDS[name][getattr(scene, name)])
-        if rng.random() < 0.1 and getattr(scene, name) in KEYWORDS.get(name, {})
-        else rng.choice(WORDINGS[name][getattr(scene, name)])
-        for name in ATTRIBUTES
-        if name != left_out
-    }
-    head = (
-        _head(said, rng.choice(("a", "a", "a", "a", "the", "one"))) if rng.random() < 0.9 else _head(said)[2:].strip()
-    )
+    if rng.random() < 0.5:
+        begun = caption(scene, rng)
+        return _joined([begun, *_unsaid(scene, begun, rng)], rng)
+    left_out = {rng.choice(("colour", "place", "time", "weather", "style"))} if rng.random() < 0.3 else set()
+    fragments = _fragments(scene, set(ATTRIBUTES) - left_out, rng)
+    return _joined(fragments + _flavours(rng), rng)
+
+
+def _unsaid(scene: Scene, begun: str, rng: random.Random) -> list[str]:
+    """Fragments for what a caption does not name; a colour only with its subject, since it cannot stand alone."""
+    named = parse(begun).values.keys()
+    names = [name for name in ATTRIBUTES if name not in named and not (name == "colour" and "subject" in named)]
+    if len(names) > 2 and named >= {"subject", "colour"} and rng.random() < 0.3:
+        names.remove(rng.choice(names))
+    return _fragments(scene, set(names), rng) + [words for words in _flavours(rng) if words not in begun]
+
+
+def _fragments(scene: Scene, names: set[str], rng: random.Random) -> list[str]:
+    """A fragment for each of the named attributes, subject and colour as one; mostly the style comes last."""
+    said = {name: _worded(scene, name, rng) for name in ATTRIBUTES if name in names}
     around = [said[name] for name in ("place", "time", "weather") if name in said]
     rng.shuffle(around)
     if "style" in said:
         around.insert(len(around) if rng.random() < 0.7 else rng.randint(0, len(around)), said["style"])
-    at = 0 if rng.random() < 0.75 else rng.randint(0, len(around))
-    fragments = around[:at] + [head] + around[at:]
-    if rng.random() < 0.6:
-        fragments += rng.sample(FLAVOURS, rng.randint(1, 3))
+    if "subject" not in said:
+        return around
+    head = _head(said, rng.choice(("a", "a", "a", "a", "the", "one", "")))
+    around.insert(0 if rng.random() < 0.75 else rng.randint(0, len(around)), head)
+    return around
+
+
+def _worded(scene: Scene, name: str, rng: random.Random) -> str:
+    value = getattr(scene, name)
+    keywords = KEYWORDS.get(name, {}).get(value)
+    return rng.choice(keywords if keywords and rng.random() < 0.1 else WORDINGS[name][value])
+
+
+def _flavours(rng: random.Random) -> list[str]:
+    return rng.sample(FLAVOURS, rng.randint(1, 3)) if rng.random() < 0.6 else []
+
+
+def _joined(fragments: list[str], rng: random.Random) -> str:
+    """Fragments with commas between them, sometimes none before a few words that begin with a preposition."""
     text = fragments[0]
     for fragment in fragments[1:]:
-        text += (
-            ("" if rng.random() < 0.35 and fragment in around and fragment != said.get("style") else ",")
-            + " "
-            + fragment
-        )
+        flows = fragment.split()[0] in _PREPOSITIONS and rng.random() < 0.35
+        text += f" {fragment}" if flows else f", {fragment}"
     return text
 
 
@@ -204,7 +227,7 @@ def _keywords(scene: Scene, said: dict[str, str], rng: random.Random) -> str:
 
 def _head(said: dict[str, str], article: str = "a") -> str:
     words = " ".join(said[name] for name in ("colour", "subject") if name in said)
-    return f"{_article(words) if article == 'a' else article} {words}" if words else ""
+    return f"{_article(words) if article == 'a' else article} {words}".strip() if words else ""
 
 
 def _article(words: str) -> str:
@@ -291,6 +314,7 @@ def _longest_match(words: list[str], at: int) -> tuple[int, tuple[str, str] | No
 @cache
 def _lexicon() -> dict[tuple[str, ...], tuple[str, str] | None]:
     meanings: dict[tuple[str, ...], tuple[str, str] | None] = {(word,): None for word in CONNECTIVES}
+    meanings["space", "suit"] = None  # "a red astronaut at night, in a space suit": part of a wording, said apart
     for words in (*FLAVOURS, *OPENERS):
         meanings[tuple(words.split())] = None
     for table in (KEYWORDS, WORDINGS):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,14 @@ def test_the_learning_rate_warms_up_stays_and_decays():
     assert set(factors[100:700]) == {1.0}
     assert all(later < earlier for earlier, later in zip(factors[700:], factors[701:], strict=False))
     assert 0 <= factors[-1] < 1e-4
+
+
+def test_a_prolonged_training_repeats_the_shorter_one_first():
+    recipe = Recipe(steps=1000, prolonged=(400,), batch_size=1, learning_rate=1.0, warmup=100, decay=0.5)
+    factors = [learning_rate_factor(step, recipe) for step in range(1000)]
+    assert factors[:400] == [learning_rate_factor(step, replace(recipe, steps=400)) for step in range(400)]
+    assert factors[400:500] == [1.0] * 100
+    assert factors[400:] == [learning_rate_factor(step, replace(recipe, prolonged=())) for step in range(400, 1000)]
 
 
 def test_a_half_written_log_line_is_passed_over(tmp_path):

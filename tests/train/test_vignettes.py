@@ -91,6 +91,13 @@ def test_a_warm_workshop_goes_on_from_what_ships(shop, tmp_path, toy):
     assert 0 < largest < 0.01, "two steps away, not a new start"
 
 
+def test_latents_of_another_autoencoder_are_not_taken_for_its_own(shop, tmp_path, toy):
+    warm = replace(shop, work=tmp_path / "work", warm=True)
+    for stage, steps in (("unet", 1), ("vae", 1), ("unet", 2)):
+        train_vignettes(stage, warm, steps=steps)
+    assert len(list((warm.work / "unet").glob("latents-280-*.npy"))) == 2
+
+
 def test_a_stage_before_its_turn_says_which_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "CAPTIONS_FOR_TOKENIZERS", 50)
     with pytest.raises(ModelError, match="'vae' has not been trained"):
