@@ -22,7 +22,7 @@ from synth.models.families import DiffusionPipeline, check_settings, is_stable_d
 from synth.models.loading import check_model, check_offload, configs, first_line, load
 
 STRICT_ROWS = 8
-LARGEST_BATCH = {"cpu": 8, "cuda": 32, "mps": 8}
+LARGEST_BATCH = {"cpu": 16, "cuda": 32, "mps": 8}
 BYTES_PER_VALUE = 2048  # a cautious guess of the peak: pixels x bytes per value x 2048 (768 px in fp16: 2.4 GB)
 NOT_FINITE = "the model's numbers overflowed (NaN or infinity); try dtype float32 or a lower guidance scale"
 BLACK = "the picture is black in every pixel; try dtype float32 or another scheduler"

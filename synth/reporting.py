@@ -145,6 +145,7 @@ def _execute(parameters: Mapping[str, Any], output: Path, messages: Any) -> None
         papermill.execute_notebook(
             notebook_path(MAIN), output, dict(parameters), kernel_name="python3", progress_bar=False,
             stderr_file=messages, kernel_manager_class=_SamePython,
+            shutdown_kernel="immediate",  # all that the notebook made is on the disk; a polite farewell takes a second
             # a profile of its own: the user's start-up files have no part in a report
             extra_arguments=[f"--ipython-dir={output.parent}", "--log-level=CRITICAL"],
         )  # fmt: skip

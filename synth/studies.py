@@ -124,10 +124,16 @@ class Study:
 
         total = len(self.jobs)
         bar = tqdm(desc="rendering", unit=" pictures", total=total, initial=total - len(missing), disable=not progress)
+
+        def show(jobs: Sequence[Job], step: int, steps: int, latents: Any) -> None:
+            bar.set_postfix_str(f"step {step} of {steps}")  # a batch of a large model takes minutes
+
+        rendering = render(missing, strict=self.plan.strict, on_step=show if progress else None, **how)
         try:
-            with bar, Recorder(write) as recorder, closing(render(missing, strict=self.plan.strict, **how)) as results:
+            with bar, Recorder(write) as recorder, closing(rendering) as results:
                 for result in results:
                     recorder.put(result)
+                    bar.set_postfix_str("", refresh=False)
                     bar.update()
         except KeyboardInterrupt:
             safe = f"{len(journal.done())} of {total} pictures are safe in {self.folder}"

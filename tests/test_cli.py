@@ -15,10 +15,8 @@ from PIL import Image
 from tiny_diffusion import build_tiny_sd
 
 from synth.cli import COMMANDS, main
-from synth.cli.options import parse_lora
 from synth.cli.parsing import table
 from synth.cli.vignettes import STAGES
-from synth.errors import InputError
 from synth.jobs import ExpansionSettings, Settings
 from synth.records.rows import COLUMNS, read_log
 from synth.reporting import Report
@@ -292,13 +290,6 @@ def test_a_terminal_without_the_letters_gets_escapes(synth, tiny_sd):
 def test_a_warning_is_a_note_on_one_line(synth, tiny_sd):
     code, _, err = synth("render", "--prompt", "a cat " * 20, "--seeds", "1", "--model", tiny_sd, *SMALL)
     assert code == 0 and "synth: note: the renderer never sees the end of 1 of 1 prompts" in err
-
-
-def test_loras_have_weights():
-    assert parse_lora("a=b.safetensors=0.5") == ("a=b.safetensors", 0.5)
-    assert parse_lora("someone/ink") == ("someone/ink", 1.0)
-    with pytest.raises(InputError, match="give a number"):
-        parse_lora("ink=strong")
 
 
 def test_tables_keep_each_cell_on_a_line():

@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "render": (),
     "log": (),
     "verify": (),
-    "vignettes": ("sheet", "dataset", "evaluate"),
+    "vignettes": ("sheet", "dataset", "showcase", "evaluate"),
     "train": ("vignettes",),
     "models": (),
     "doctor": (),

@@ -51,9 +51,9 @@ def _count_parameters(folder: Path) -> int:
 def _amount(parameters: int) -> str:
     """A number of parameters as people say it, such as "124 M" or "1.3 B".
 
-    >>> _amount(124_000_000), _amount(1_290_000_000), _amount(0)
-    ('124 M', '1.3 B', '')
+    >>> _amount(124_000_000), _amount(1_290_000_000), _amount(13_346_579), _amount(0)
+    ('124 M', '1.3 B', '13.3 M', '')
     """
     if parameters >= 10**9:
         return f"{parameters / 10**9:.1f} B"
-    return f"{parameters / 10**6:.0f} M" if parameters else ""
+    return f"{parameters / 10**6:.3g} M" if parameters else ""

@@ -68,20 +68,7 @@ def values(arguments: argparse.Namespace) -> dict[str, Any]:
     """What was given, by name and typed as the library wants it; InputError for what has the wrong type."""
     given = {name: text for name, text in vars(arguments).items() if name in KNOWN and text is not None}
     typed = {name: _typed(KNOWN[name], text) for name, text in given.items()} | _size(arguments)
-    loras = getattr(arguments, "lora", None)
-    return typed | ({"loras": tuple(map(parse_lora, loras))} if loras else {})
-
-
-def parse_lora(text: str) -> tuple[str, float]:
-    """A LoRA's name and weight.
-
-    >>> parse_lora("ink.safetensors=0.8"), parse_lora("someone/ink")
-    (('ink.safetensors', 0.8), ('someone/ink', 1.0))
-    """
-    name, _, weight = text.rpartition("=")
-    if not name:
-        return text, 1.0
-    return name, Parameter("lora", "float", False, False, 1.0).parse(weight)
+    return typed | ({"loras": arguments.lora} if getattr(arguments, "lora", None) else {})
 
 
 def _typed(parameter: Parameter, text: Any) -> Any:

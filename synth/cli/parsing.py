@@ -55,3 +55,12 @@ def _aligned(column: Sequence[str]) -> list[str]:
 def shortened(text: str, length: int = 72) -> str:
     """At most `length` characters of a text."""
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "picture"), counted(16, "picture")
+    ('1 picture', '16 pictures')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth.cli.options import add_common, add_expansion, add_loras, add_settings, values
-from synth.cli.parsing import add_command, shortened, table
+from synth.cli.parsing import add_command, counted, shortened, table
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def report(arguments: Namespace) -> int:
     typed = {} if arguments.phrase is None else {"phrase": arguments.phrase}
     made = make_report(**_with_parameters(arguments, typed | values(arguments)))
     failed = f", {made.failed} failed" if made.failed else ""
-    print(f"{made.pictures} pictures{failed}, {made.seconds:.0f} seconds. Look at {made.html}")
+    print(f"{counted(made.pictures, 'picture')}{failed}, {made.seconds:.0f} seconds. Look at {made.html}")
     return 1 if made.failed else 0
 
 
@@ -56,7 +56,7 @@ def finish(made: "Study") -> int:
     made.grid()
     counts = made.counts
     failed = f", {counts['failed']} failed (`synth log {made.folder}` says why)" if counts["failed"] else ""
-    print(f"{counts['done']} pictures{failed}. Look at {made.folder / 'grid.png'}")
+    print(f"{counted(counts['done'], 'picture')}{failed}. Look at {made.folder / 'grid.png'}")
     return 1 if counts["failed"] else 0
 
 
@@ -102,7 +102,7 @@ def log(arguments: Namespace) -> int:
     wanted = {name: path for name in writers if (path := getattr(arguments, name))}
     for name, path in wanted.items():
         writers[name](frame, path)
-        print(f"{len(frame)} rows are in {path}")
+        print(f"{counted(len(frame), 'row')} in {path}")
     if not wanted:
         cells = [
             (row.prompt_index, row.seed, row.status, f"{row.seconds:.2f}", row.path, shortened(row.error or row.prompt))
@@ -122,6 +122,7 @@ def _register_report(commands: Any) -> None:
     parser.add_argument("phrase", nargs="?", metavar="PHRASE", help="what to draw; may be left out with -p prompts=...")
     _add_parameters(parser)
     add_common(parser, "n", "seeds", "seed", "model", "expander", "out", "name", "device", "strict", "yes")
+    add_loras(parser)
     add_settings(parser)
     add_expansion(parser)
 

@@ -7,7 +7,7 @@ list[...] or Optional[...] of these: what papermill can inspect and a Colab form
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,21 @@ def check_name(name: str, known: Mapping[str, Parameter]) -> str:
     return check_choice("parameter", name, tuple(known))
 
 
-def study_arguments(*, phrase: str, prompts: list[str], model: str, name: str | None, **more: Any) -> dict[str, Any]:
+def parse_lora(text: str) -> tuple[str, float]:
+    """A LoRA's name and weight.
+
+    >>> parse_lora("ink.safetensors=0.8"), parse_lora("someone/ink")
+    (('ink.safetensors', 0.8), ('someone/ink', 1.0))
+    """
+    name, _, weight = text.rpartition("=")
+    if not name:
+        return text, 1.0
+    return name, Parameter("lora", "float", False, False, 1.0).parse(weight)
+
+
+def study_arguments(
+    *, phrase: str, prompts: list[str], model: str, name: str | None, loras: Sequence[str] = (), **more: Any
+) -> dict[str, Any]:
     """What `synth.study` is called with for a notebook's parameters.
 
     The fields of Settings and ExpansionSettings are gathered into these; a setting that is None is as advised for the
@@ -108,6 +122,7 @@ def study_arguments(*, phrase: str, prompts: list[str], model: str, name: str | 
         "prompts": prompts or None,
         "model": model,
         "name": name,
+        "loras": tuple(map(parse_lora, loras)),
         "settings": presets.advised(model).but(**settings),
         "expansion": ExpansionSettings(**expansion),
     }

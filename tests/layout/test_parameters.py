@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from synth.errors import InputError
 from synth.jobs import ExpansionSettings, Settings
-from synth.layout.parameters import Parameter, check_parameters, declared, parse_parameters, study_arguments
+from synth.layout.parameters import Parameter, check_parameters, declared, parse_lora, parse_parameters, study_arguments
 from synth.reporting import MAIN, notebook_path
 
 KNOWN = declared(notebook_path(MAIN))
@@ -100,3 +100,14 @@ def test_own_prompts_take_the_place_of_the_phrase():
 def test_a_phrase_that_papermill_made_a_number_is_refused_with_advice():
     with pytest.raises(InputError, match="-r instead of -p"):
         study_arguments(**DEFAULTS | {"phrase": 1984})
+
+
+def test_loras_have_weights():
+    assert parse_lora("a=b.safetensors=0.5") == ("a=b.safetensors", 0.5)
+    assert parse_lora("someone/ink") == ("someone/ink", 1.0)
+    with pytest.raises(InputError, match="give a number"):
+        parse_lora("ink=strong")
+
+
+def test_loras_reach_the_study():
+    assert study_arguments(**DEFAULTS | {"loras": ["ink.safetensors=0.5"]})["loras"] == (("ink.safetensors", 0.5),)
