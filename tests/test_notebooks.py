@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import pytest
 
 from synth.layout.colab import badge, connect, dumps, installation, repository_address
@@ -123,3 +125,24 @@ def test_plain_papermill_runs_the_notebook(tmp_path, tiny_sd, tiny_gpt2):
     kinds = [kind for output in outputs for kind in output.get("data", {})]
     assert kinds.count("image/png") == 4
     assert not any("widget" in kind for kind in kinds)
+
+
+def test_a_killed_kernel_is_one_error_and_the_next_run_goes_on(tmp_path, tiny_sd):
+    words = ["report", "-p", 'prompts=["a cat"]', "--model", str(tiny_sd), "--size", "64", "--seeds", "48"]
+    command = [sys.executable, "-m", "synth", *words, "--steps", "40", "--name", "killed"]
+    images = tmp_path / "generated_images" / "killed" / "images"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not list(images.glob("*.png")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        [kernel] = psutil.Process(process.pid).children(recursive=True)
+        kernel.kill()
+        _, said = process.communicate(timeout=60)
+    safe = {path.name: path.stat().st_mtime_ns for path in images.glob("*.png")}
+    assert process.returncode == 2
+    assert "Python process ended before it was done" in said.splitlines()[-1] and "Traceback" not in said
+    assert 1 <= len(safe) < 48
+    subprocess.run(command, check=True, capture_output=True)
+    after = {path.name: path.stat().st_mtime_ns for path in images.glob("*.png")}
+    assert len(after) == 48
+    assert safe.items() <= after.items(), "nothing is rendered twice"

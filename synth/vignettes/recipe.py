@@ -23,15 +23,30 @@ class Shapes:
 SHAPES = Shapes()
 
 RECIPES = {
-    "vae": Recipe(steps=6_500, batch_size=16, learning_rate=1e-3, weight_decay=1e-4, decay=0.6, validate_every=500),
+    "vae": Recipe(
+        steps=14_000,
+        prolonged=(6_500,),
+        batch_size=16,
+        learning_rate=1e-3,
+        weight_decay=1e-4,
+        decay=0.6,
+        validate_every=500,
+    ),
     "judge": Recipe(steps=1_500, batch_size=64, learning_rate=2e-3, decay=0.8, ema=0.99, validate_every=300),
     "clip": Recipe(
         steps=600, batch_size=192, learning_rate=1e-3, decay=0.7, ema=0.99, betas=(0.9, 0.98), validate_every=150
     ),
     "unet": Recipe(
-        steps=4_000, batch_size=64, learning_rate=5e-4, decay=0.3, ema=0.9995, warmup=200, validate_every=500
+        steps=10_000,
+        prolonged=(4_000,),
+        batch_size=64,
+        learning_rate=5e-4,
+        decay=0.3,
+        ema=0.9995,
+        warmup=200,
+        validate_every=500,
     ),
     "gpt2": Recipe(
-        steps=2_000, batch_size=64, learning_rate=2e-3, decay=0.7, ema=0.995, betas=(0.9, 0.95), validate_every=500
+        steps=3_000, batch_size=64, learning_rate=2e-3, decay=0.7, ema=0.995, betas=(0.9, 0.95), validate_every=500
     ),
 }
