@@ -64,7 +64,8 @@ def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: 
     At most the first 100 rows and columns are shown; `image_grids` shows all, in pages.
     """
     frame, folder = _frame(data)
-    row_values, column_values = _values(frame, rows)[:MOST], _values(frame, columns)[:MOST]
+    every_row, every_column = _values(frame, rows), _values(frame, columns)
+    row_values, column_values = every_row[:MOST], every_column[:MOST]
     frame = frame[frame[rows].isin(row_values) & frame[columns].isin(column_values)]
     cell = min(cell, int((LARGEST / (len(row_values) * len(column_values))) ** 0.5) - GAP)
     lefts = {value: MARGIN + LABEL + number * (cell + GAP) for number, value in enumerate(column_values)}
@@ -73,7 +74,7 @@ def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: 
     with style():
         figure, axes = _pixel_axes(width, height)
         canvas = Image.new("RGB", (width, height), "white")
-        _draw_title(axes, frame, width - 2 * MARGIN)
+        _draw_title(axes, frame, width - 2 * MARGIN, _left_out(rows, every_row) + _left_out(columns, every_column))
         for value, x in lefts.items():
             axes.text(x, HEADER - GAP, _name(columns, value), size=10, color=MUTED, va="bottom")
         for value, y in tops.items():
@@ -227,8 +228,12 @@ def _draw_cell(
     axes.add_patch(Rectangle((x + 16, y + 18), cell - 32, height + 16, fc="white", ec="#c3c8cf", lw=0.8, zorder=2))
 
 
-def _draw_title(axes: Axes, frame: pd.DataFrame, width: int) -> None:
-    """The phrase, and under it what all pictures share."""
+def _left_out(name: str, values: list[Any]) -> list[str]:
+    return [f"the first {MOST} of {len(values):,} {name}s"] if len(values) > MOST else []
+
+
+def _draw_title(axes: Axes, frame: pd.DataFrame, width: int, notes: list[str]) -> None:
+    """The phrase, and under it what all pictures share, and the notes."""
     shared = {name: values.iloc[0] for name, values in frame.items() if values.nunique() == 1}
     if "phrase" in shared:
         draw_wrapped(axes, [Span(shared["phrase"], INK, "bold")], MARGIN, MARGIN, width=width, lines=1, size=16)
@@ -236,7 +241,7 @@ def _draw_title(axes: Axes, frame: pd.DataFrame, width: int) -> None:
     facts = [form.format(shared[name]) for name, form in forms.items() if name in shared]
     if "width" in shared and "height" in shared:
         facts.append(f"{shared['width']} x {shared['height']} px")
-    draw_wrapped(axes, [Span(", ".join(facts), MUTED)], MARGIN, MARGIN + 34, width=width, lines=1, size=10)
+    draw_wrapped(axes, [Span(", ".join(facts + notes), MUTED)], MARGIN, MARGIN + 34, width=width, lines=1, size=10)
 
 
 def _fitted(picture: Image.Image, cell: int) -> Image.Image:

@@ -103,6 +103,7 @@ def test_a_huge_grid_stays_within_bounds(study):
         assert figure.get_size_inches().prod() * plots.DPI**2 < 2 * plots.LARGEST
         assert max(figure.get_size_inches()) * plots.DPI < 2**15
     assert sum(bool(patch.get_hatch()) for patch in wide.axes[0].patches) == plots.MOST
+    assert "the first 100 of 4,000 seeds" in words(wide) and "the first" not in words(square)
 
 
 def test_token_lengths_show_what_the_renderer_reads_and_what_not(study):
