@@ -48,9 +48,7 @@ class Gpt2Task:
         self.scales: dict[str, float] = {}
 
     def loss(self, step: int, recipe: Recipe) -> tuple[torch.Tensor, dict[str, float]]:
-        rng = step_random(recipe.seed, step)
-        texts = [as_typed(self.text(rng), rng) for _ in range(recipe.batch_size)]
-        return self._loss(texts), {}
+        return self._loss(texts_of_step(step, recipe, self.text)), {}
 
     def _loss(self, texts: list[tuple[str, str]]) -> torch.Tensor:
         """Cross-entropy in nats a token of (beginning without loss, text with loss)."""
@@ -78,6 +76,12 @@ class Gpt2Task:
     def sample(self, path: Path) -> dict[str, float]:
         """A language model has no picture to show."""
         return {}
+
+
+def texts_of_step(step: int, recipe: Recipe, text: Callable[[random.Random], str]) -> list[tuple[str, str]]:
+    """What a step learns from: (beginning without loss, text with loss), `recipe.batch_size` times."""
+    rng = step_random(recipe.seed, step)
+    return [as_typed(text(rng), rng) for _ in range(recipe.batch_size)]
 
 
 def as_typed(text: str, rng: random.Random) -> tuple[str, str]:

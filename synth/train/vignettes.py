@@ -39,9 +39,8 @@ from synth.train.unet import UnetTask, assemble, make_unet
 from synth.train.vae import VaeTask, encode_all, make_vae
 from synth.train.vignettes_samples import show
 from synth.vignettes import recipe as recipes
-from synth.vignettes.attributes import training_scene
 from synth.vignettes.captions import caption, prompt
-from synth.vignettes.dataset import PictureSet, render_set, scene_at
+from synth.vignettes.dataset import PictureSet, random_prompt, render_set, scene_at
 from synth.vignettes.export import check_sizes, export_clip, export_gpt2, export_pipeline
 from synth.vignettes.judge import Judge
 from synth.vignettes.recipe import SHAPES, Shapes
@@ -185,7 +184,7 @@ def train_unet(shop: Workshop, recipe: Recipe) -> dict[str, float]:
 
 
 def train_gpt2(shop: Workshop, recipe: Recipe) -> dict[str, float]:
-    return _run(Gpt2Task(shop.new_gpt2(), shop.gpt2_tokenizer(), _one_prompt), shop, recipe)
+    return _run(Gpt2Task(shop.new_gpt2(), shop.gpt2_tokenizer(), random_prompt), shop, recipe)
 
 
 def export(shop: Workshop, recipe: Recipe) -> dict[str, float]:
@@ -280,7 +279,3 @@ def _captions() -> list[str]:
 
 def _prompts() -> list[str]:
     return [prompt(scene_at("train", i), random.Random(i)) for i in range(recipes.CAPTIONS_FOR_TOKENIZERS)]
-
-
-def _one_prompt(rng: random.Random) -> str:
-    return prompt(training_scene(rng), rng)

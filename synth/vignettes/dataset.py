@@ -16,7 +16,7 @@ from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from synth.vignettes.attributes import Scene, held_out_scene, training_scene
-from synth.vignettes.captions import caption
+from synth.vignettes.captions import caption, prompt
 from synth.vignettes.world import draw
 
 SIZE = 128
@@ -33,6 +33,11 @@ def scene_at(split: str, index: int) -> Scene:
 def picture_seed(split: str, index: int) -> int:
     """The seed that `draw` is given for picture `index`: even for training, odd for held-out pictures."""
     return 2 * index + (split == "held-out")
+
+
+def random_prompt(rng: random.Random) -> str:
+    """A prompt for a random scene that is not held out, as GPT-2 is taught."""
+    return prompt(training_scene(rng), rng)
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ class ExpansionScore:
     """What became of expansions of in-world phrases; all but the count are shares, 0 to 1.
 
     parses: are captions of the world. contradicts: name another value of an attribute than the phrase does.
-    adds_two: name two attributes or more that the phrase does not. copied: stand word for word in a sample of 50,000
-    training prompts. distinct_2: distinct word pairs among all word pairs (Li et al. 2016).
+    adds_two: name two attributes or more that the phrase does not. copied: stand word for word among the texts it was
+    trained on. distinct_2: distinct word pairs among all word pairs (Li et al. 2016).
     """
 
     count: int

@@ -1,6 +1,7 @@
 """The examination runs the real models over the list and says what it found."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -14,7 +15,7 @@ from synth.vignettes.examination import examine
 @pytest.fixture
 def found(tiny_sd, tiny_gpt2, tmp_path, monkeypatch):
     monkeypatch.setattr(examination, "RENDERED", 4)
-    monkeypatch.setattr(examination, "TRAINING_PROMPTS", 10)
+    monkeypatch.setitem(examination.RECIPES, "gpt2", replace(examination.RECIPES["gpt2"], steps=2))
     settings = Settings(steps=1, width=64, height=64)
     model, expander = str(tiny_sd), str(tiny_gpt2)
     return examine(model=model, expander=expander, settings=settings, count=3, failures=tmp_path / "wrong.png")
