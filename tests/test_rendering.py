@@ -80,7 +80,7 @@ def test_plain_diffusers_makes_the_same_pictures(name, kind, request):
         [job.prompt for job in jobs],
         generator=[torch.Generator().manual_seed(job.seed) for job in jobs],
         num_inference_steps=3,
-        guidance_scale=5.0,
+        guidance_scale=jobs[0].settings.guidance_scale,
         height=64,
         width=64,
     ).images

@@ -12,7 +12,7 @@ from synth.vignettes.judge import Judge
 from synth.vignettes.sheet import contact_sheet
 
 PICTURES = 48
-STEPS, GUIDANCE_SCALE = 20, 4.0
+STEPS, GUIDANCE_SCALE = 20, 3.0
 
 
 def draw_captions(pipeline: StableDiffusionPipeline, captions: list[str], *, batch_size: int = 16) -> list:

@@ -15,7 +15,7 @@ from synth.vignettes.sheet import contact_sheet
 BASE = Scene(
     subject="castle", colour="red", place="hills", time="noon", weather="clear", style="watercolor",
 )  # fmt: skip
-COLUMNS = 7
+WIDEST = 8
 _HEADING = 30
 _INK = (40, 42, 54)
 
@@ -45,7 +45,8 @@ def _item(scene: Scene, seed: int) -> Item:
 
 
 def _band(name: str, pictures: Sequence[Image.Image], values: Sequence[str]) -> Image.Image:
-    rows = contact_sheet(pictures, values, min(COLUMNS, len(pictures)), font_size=13, caption_lines=1)
+    columns = -(-len(pictures) // -(-len(pictures) // WIDEST))  # rows of equal length, as far as that goes
+    rows = contact_sheet(pictures, values, columns, font_size=13, caption_lines=1)
     band = Image.new("RGB", (rows.width, rows.height + _HEADING), "white")
     ImageDraw.Draw(band).text((8, 8), name, fill=_INK, font=ImageFont.load_default(17))
     band.paste(rows, (0, _HEADING))

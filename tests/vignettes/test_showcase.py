@@ -18,7 +18,7 @@ def test_one_attribute_changes_at_a_time():
 
 def test_the_sheet_has_a_band_for_each_attribute(tiny_sd):
     sheet = attribute_sheet(str(tiny_sd), Settings(steps=1, width=64, height=64))
-    rows = sum(-(-len(values) // 7) for values in ATTRIBUTES.values())
-    assert sheet.width == 7 * (64 + 8) + 8
+    rows = sum(-(-len(values) // 8) for values in ATTRIBUTES.values())
+    assert sheet.width == 8 * (64 + 8) + 8
     assert sheet.height > rows * 64 + len(ATTRIBUTES) * 30
     assert len(sheet.getcolors(1 << 24)) > 100, "pictures, not blanks"
