@@ -103,7 +103,7 @@ def read_rows(file: str | Path, known: Mapping[str, Parameter]) -> list[dict[str
         raise InputError("file", str(path), f"give a file that can be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise InputError("file", str(path), "save it as UTF-8") from None
-    except (yaml.YAMLError, csv.Error) as error:
+    except (yaml.YAMLError, csv.Error, RecursionError) as error:
         raise InputError("file", str(path), f"it is not well formed: {' '.join(str(error).split())}") from None
     if not rows:
         raise InputError("file", str(path), "give it at least one row of parameters")

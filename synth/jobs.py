@@ -94,7 +94,7 @@ class Settings:
     negative_prompt: str = ""
     scheduler: str = "ddim"
     steps: int = 20
-    guidance_scale: float = 5.0
+    guidance_scale: float = 3.0
     guidance_rescale: float = 0.0
     eta: float = 0.0
     width: int = 128
@@ -172,6 +172,11 @@ class ModelRef:
     digest: str | None = None
     loras: tuple[tuple[str, float], ...] = ()
 
+    def identity(self) -> dict[str, Any]:
+        """What decides its pictures, for keys: weights with a digest are the same weights wherever they lie."""
+        loras = [(name[name.find("#sha256:") + 1 :], weight) for name, weight in self.loras]  # the whole name without
+        return asdict(self) | {"loras": loras} | ({"name": ""} if self.digest else {})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -207,7 +212,7 @@ class Job:
     @property
     def key(self) -> str:
         """64 hexadecimal digits: SHA-256 of the canonical JSON. It names the file, never the prompt does."""
-        return content_key(asdict(self))
+        return content_key(asdict(self) | {"model": self.model.identity()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

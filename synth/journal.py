@@ -6,14 +6,14 @@ journal can always be made again from them; failures are rows too, and those exi
 
 import io
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from synth.errors import StudyError
 from synth.jobs import Job, Result
-from synth.records.files import write_atomically
+from synth.records.files import remedy_for, write_atomically
 from synth.records.pictures import is_whole, read_picture, save_picture
 from synth.records.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv
 
@@ -78,11 +78,11 @@ class Journal:
         """Where the picture of a job lies, or will lie."""
         return self.pictures / f"{job.key[:16]}.png"
 
-    def done(self) -> set[str]:
-        """The keys of the pictures that are finished: the row says so and the file is there, to its end."""
+    def done(self, check: Callable[[Path], bool] = is_whole) -> set[str]:
+        """The keys of the pictures that are finished: the row says so and the file is there and passes the check."""
         with self._guarded():
             rows = self._database.execute("SELECT key, path FROM pictures WHERE status = 'done'").fetchall()
-        present = {f"{self.pictures.name}/{path.name}" for path in self.pictures.glob("*.png") if is_whole(path)}
+        present = {f"{self.pictures.name}/{path.name}" for path in self.pictures.glob("*.png") if check(path)}
         return {row["key"] for row in rows if row["path"] in present}
 
     def rows(self) -> list[dict[str, Any]]:
@@ -173,17 +173,9 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise StudyError(f"{self.path} cannot be used ({error}); {_remedy(str(error))}") from error
+            raise StudyError(f"{self.path} cannot be used ({error}); {remedy_for(str(error))}") from error
         except sqlite3.DatabaseError as error:
             remedy = "delete it and run again: the pictures carry their rows and none is rendered twice"
             raise StudyError(f"{self.path} is damaged ({error}); {remedy}") from error
         except OSError as error:
-            raise StudyError(f"{self.folder} cannot be written ({error.strerror}); {_remedy(str(error))}") from error
-
-
-def _remedy(message: str) -> str:
-    if "full" in message or "No space" in message or "quota" in message:
-        return "free some space and run the same command again: every finished picture is safe"
-    if "locked" in message:
-        return "another process is using it: wait for that one to finish"
-    return "choose a folder that exists and that you may write to"
+            raise StudyError(f"{self.folder} cannot be written ({error.strerror}); {remedy_for(str(error))}") from error

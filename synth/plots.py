@@ -5,9 +5,10 @@ state, so nothing is shown twice in a notebook and nothing leaks. Colours, type 
 """
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,15 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from synth.layout.lettering import Span, draw_wrapped, families, shorten
+from synth.records.pictures import DAMAGE
 
 INK, MUTED, FAINT, ACCENT, ALARM = "#1f2933", "#6b7280", "#e5e7eb", "#0b6b8a", "#b42318"
 USABLE_TOKENS = 75  # CLIP reads 77, two of which mark start and end
 DPI = 100
 CELL, GAP, MARGIN, HEADER, LABEL = 256, 8, 20, 112, 300  # pixels
 LARGEST, MOST = 10_000_000, 100  # pixels of one grid; its rows, and its columns
+MOST_BARS = 60  # prompts with a bar each
+LENGTH_TITLE = "How long are the prompts?", f"dashed: the renderer reads {USABLE_TOKENS} tokens and ignores the rest"
 LEGIBLE = 96  # pixels: smaller cells hold no text
 
 
@@ -61,12 +65,43 @@ def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: 
     A prompt at the left shows the phrase in black and the words that were added in colour. A picture that failed, or
     whose file is gone, is hatched and says why; one that is not rendered yet stays blank.
     cell: side of the square that holds a picture, in pixels; smaller where the whole would exceed 10 million pixels.
-    At most the first 100 rows and columns are shown; `image_grids` shows all, in pages.
+    At most the first 100 rows and columns are shown, and the title says so; `image_grids` shows more, in pages.
     """
     frame, folder = _frame(data)
     every_row, every_column = _values(frame, rows), _values(frame, columns)
-    row_values, column_values = every_row[:MOST], every_column[:MOST]
-    frame = frame[frame[rows].isin(row_values) & frame[columns].isin(column_values)]
+    kept = frame[frame[rows].isin(every_row[:MOST]) & frame[columns].isin(every_column[:MOST])]
+    notes = _left_out(rows, every_row) + _left_out(columns, every_column)
+    return _grid(kept, folder, rows, columns, cell, notes)
+
+
+def image_grids(
+    data: Any,
+    rows: str = "prompt",
+    columns: str = "seed",
+    *,
+    most_rows: int = 8,
+    most_columns: int = 6,
+    most_pages: int = 20,
+) -> Iterator[Figure]:
+    """`image_grid` in pages of at most `most_rows` x `most_columns` pictures, left to right, then down.
+
+    At most the first `most_pages`, as a report of thousands of pictures opens in no browser; the titles say so.
+    """
+    frame, folder = _frame(data)
+    row_values, column_values = _values(frame, rows), _values(frame, columns)
+    pages = list(product(range(0, len(row_values), most_rows), range(0, len(column_values), most_columns)))
+    rest = " (the rest is in images/)" if len(pages) > most_pages else ""
+    for number, (top, left) in enumerate(pages[:most_pages], start=1):
+        page = frame[
+            frame[rows].isin(row_values[top : top + most_rows])
+            & frame[columns].isin(column_values[left : left + most_columns])
+        ]
+        notes = [f"page {number} of {len(pages)}{rest}"] if len(pages) > 1 else []
+        yield _grid(page, folder, rows, columns, CELL, notes)
+
+
+def _grid(frame: pd.DataFrame, folder: Path, rows: str, columns: str, cell: int, notes: list[str]) -> Figure:
+    row_values, column_values = _values(frame, rows), _values(frame, columns)
     cell = min(cell, int((LARGEST / (len(row_values) * len(column_values))) ** 0.5) - GAP)
     lefts = {value: MARGIN + LABEL + number * (cell + GAP) for number, value in enumerate(column_values)}
     tops = {value: HEADER + number * (cell + GAP) for number, value in enumerate(row_values)}
@@ -74,9 +109,8 @@ def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: 
     with style():
         figure, axes = _pixel_axes(width, height)
         canvas = Image.new("RGB", (width, height), "white")
-        _draw_title(axes, frame, width - 2 * MARGIN, _left_out(rows, every_row) + _left_out(columns, every_column))
-        for value, x in lefts.items():
-            axes.text(x, HEADER - GAP, _name(columns, value), size=10, color=MUTED, va="bottom")
+        _draw_title(axes, frame, width - 2 * MARGIN, notes)
+        _draw_headers(axes, {x: _name(columns, value) for value, x in lefts.items()}, cell + GAP)
         for value, y in tops.items():
             label, lines = _label(frame, rows, value), max(1, cell // 21)
             draw_wrapped(axes, label, MARGIN, y, width=LABEL - 2 * MARGIN, lines=lines, size=11)
@@ -86,25 +120,14 @@ def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: 
     return figure
 
 
-def image_grids(
-    data: Any, rows: str = "prompt", columns: str = "seed", *, most_rows: int = 8, most_columns: int = 6
-) -> Iterator[Figure]:
-    """`image_grid` in pages of at most `most_rows` x `most_columns` pictures, left to right, then down."""
-    frame, folder = _frame(data)
-    row_values, column_values = _values(frame, rows), _values(frame, columns)
-    for top in range(0, len(row_values), most_rows):
-        for left in range(0, len(column_values), most_columns):
-            page = frame[
-                frame[rows].isin(row_values[top : top + most_rows])
-                & frame[columns].isin(column_values[left : left + most_columns])
-            ]
-            page.attrs["folder"] = folder
-            yield image_grid(page, rows, columns)
-
-
 def token_lengths(data: Any) -> Figure:
-    """Tokens of each prompt in the renderer's tokenizer, against the 75 that CLIP can read."""
+    """Tokens of each prompt in the renderer's tokenizer, against the 75 that CLIP can read.
+
+    A bar for each of up to 60 prompts; how many prompts have which length where there are more.
+    """
     prompts = _prompts(data)
+    if len(prompts) > MOST_BARS:
+        return _token_histogram(prompts["prompt_tokens"])
     labels = [f"{index + 1}  {_added(row, 34)}" for index, row in prompts.iterrows()]
     with style():
         figure, axes = _axes(height=1.0 + 0.32 * len(prompts))
@@ -115,11 +138,20 @@ def token_lengths(data: Any) -> Figure:
         for place, tokens in enumerate(prompts["prompt_tokens"]):
             axes.text(tokens + 0.7, place, f"{tokens}", va="center", size=9, color=MUTED)
         axes.set(xlabel="tokens", xlim=(0, max(80, prompts["prompt_tokens"].max() + 5)))
-        _title(
-            axes, "How long are the prompts?", f"dashed: the renderer reads {USABLE_TOKENS} tokens and ignores the rest"
-        )
+        _title(axes, *LENGTH_TITLE)
         axes.tick_params(left=False)
         sns.despine(ax=axes, left=True)
+    return figure
+
+
+def _token_histogram(tokens: pd.Series) -> Figure:
+    with style():
+        figure, axes = _axes()
+        sns.histplot(x=tokens, discrete=True, ax=axes, color=ACCENT, alpha=1, edgecolor="white")
+        axes.axvline(USABLE_TOKENS, color=ALARM, lw=1, ls=(0, (4, 3)))
+        axes.set(xlabel="tokens", ylabel="prompts", xlim=(0, max(80, tokens.max() + 5)))
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        _title(axes, *LENGTH_TITLE)
     return figure
 
 
@@ -128,22 +160,25 @@ def diversity(data: Any) -> Figure:
 
     0: the same words; 1: none in common. The note gives the mean, and distinct-2, the share of different pairs of
     neighbouring words among all such pairs (Li et al. 2016, "A diversity-promoting objective function").
+    Of more than 100 prompts, the first 100 are compared, and the note says so.
     """
-    added = [_added_words(row) for _, row in _prompts(data).iterrows()]
+    prompts = _prompts(data)
+    added = [_added_words(row) for _, row in prompts.head(MOST).iterrows()]
     distances = np.array([[_jaccard_distance(a, b) for b in added] for a in added])
+    numbers, every = range(1, len(added) + 1), 1 if len(added) <= 20 else 10
     with style():
         figure, axes = _axes(width=4.6, height=4.0)
-        names = list(range(1, len(added) + 1))
         sns.heatmap(
-            distances, ax=axes, vmin=0, vmax=1, square=True, linewidths=1.5, linecolor="white", annot=len(added) <= 12,
-            fmt=".2f", annot_kws={"size": 8}, xticklabels=names if len(names) <= 30 else 10,
-            yticklabels=names if len(names) <= 30 else 10, mask=np.eye(len(added), dtype=bool),
+            pd.DataFrame(distances, numbers, numbers), ax=axes, vmin=0, vmax=1, square=True,
+            linewidths=1.5 if len(added) <= 20 else 0, linecolor="white", annot=len(added) <= 12,
+            fmt=".2f", annot_kws={"size": 8}, xticklabels=every, yticklabels=every, mask=np.eye(len(added), dtype=bool),
             cmap=sns.light_palette(ACCENT, as_cmap=True),
             cbar_kws={"label": "0 same words, 1 none in common", "shrink": 0.7},
         )  # fmt: skip
         axes.tick_params(length=0, labelrotation=0)
         axes.set(xlabel="prompt", ylabel="prompt")
-        _title(axes, "How different are the prompts?", _diversity_note(added, distances))
+        first = f"the first {MOST}: " if len(prompts) > MOST else ""
+        _title(axes, "How different are the prompts?", first + _diversity_note(added, distances))
     return figure
 
 
@@ -157,11 +192,12 @@ def timing(data: Any) -> Figure:
         if done.empty:
             _title(axes, "How long did each picture take?", "no picture was rendered")
             return figure
-        sizes = done["batch_size"].astype(str)
-        palette = [ACCENT, "#c2762b", "#5b7f3a", "#7a5195", "#8a8f98"]
+        sizes = sorted(done["batch_size"].unique(), reverse=True)
+        palette = [ACCENT, *sns.color_palette("flare", len(sizes) - 1)]  # smaller batches stand out
         sns.scatterplot(
-            x=done.index + 1, y=done["seconds"], hue=sizes, ax=axes, palette=palette[: sizes.nunique()], s=40
-        )
+            x=done.index + 1, y=done["seconds"], hue=done["batch_size"].astype(str), hue_order=list(map(str, sizes)),
+            ax=axes, palette=palette, s=40,
+        )  # fmt: skip
         median, total = done["seconds"].median(), done["seconds"].sum()
         axes.axhline(median, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=0)
         _title(axes, "How long did each picture take?", f"dashed: the median, {median:.2g} s; {total:.3g} s in all")
@@ -199,7 +235,7 @@ def _label(frame: pd.DataFrame, column: str, value: Any) -> list[Span]:
     if column != "prompt":
         return [Span(_name(column, value), INK)]
     row = frame[frame["prompt"] == value].iloc[0]
-    number = Span(f"{row['prompt_index'] + 1}", MUTED, "bold")
+    number = Span(f"{row['prompt_index'] + 1} ", MUTED, "bold")
     if row["phrase"] not in row["prompt"]:
         return [number, Span(row["prompt"], INK)]
     opening, phrase, added = row["prompt"].partition(row["phrase"])
@@ -216,16 +252,23 @@ def _draw_cell(
                 fitted = _fitted(picture.convert("RGB"), cell)
             canvas.paste(fitted, (x + (cell - fitted.width) // 2, y + (cell - fitted.height) // 2))
             return
-        except OSError:
+        except DAMAGE:
             reason = "the picture's file is missing or damaged"
     else:
         reason = row["error"] or "no reason was recorded"
     axes.add_patch(Rectangle((x, y), cell, cell, fc="#f9fafb", ec="#c3c8cf", hatch="///", lw=0.8, zorder=1))
     if cell < LEGIBLE:
         return
-    spans = [Span("failed", ALARM, "bold"), Span(reason, INK)]
+    spans = [Span("failed ", ALARM, "bold"), Span(reason, INK)]
     height = draw_wrapped(axes, spans, x + 28, y + 28, width=cell - 56, lines=max(1, (cell - 56) // 18), size=9)
     axes.add_patch(Rectangle((x + 16, y + 18), cell - 32, height + 16, fc="white", ec="#c3c8cf", lw=0.8, zorder=2))
+
+
+def _draw_headers(axes: Axes, names: dict[int, str], room: int) -> None:
+    """The columns' names, by their place in pixels; of narrow columns, `room` pixels wide, only every so many."""
+    every = math.ceil(max(map(len, names.values())) * 9 / room)  # a character is at most 9 pixels wide, mostly
+    for x, name in list(names.items())[::every]:
+        axes.text(x, HEADER - GAP, name, size=10, color=MUTED, va="bottom")
 
 
 def _left_out(name: str, values: list[Any]) -> list[str]:
@@ -233,7 +276,7 @@ def _left_out(name: str, values: list[Any]) -> list[str]:
 
 
 def _draw_title(axes: Axes, frame: pd.DataFrame, width: int, notes: list[str]) -> None:
-    """The phrase, and under it what all pictures share, and the notes."""
+    """The phrase, and under it the notes, which are never cut off, and what all pictures share."""
     shared = {name: values.iloc[0] for name, values in frame.items() if values.nunique() == 1}
     if "phrase" in shared:
         draw_wrapped(axes, [Span(shared["phrase"], INK, "bold")], MARGIN, MARGIN, width=width, lines=1, size=16)
@@ -241,7 +284,7 @@ def _draw_title(axes: Axes, frame: pd.DataFrame, width: int, notes: list[str]) -
     facts = [form.format(shared[name]) for name, form in forms.items() if name in shared]
     if "width" in shared and "height" in shared:
         facts.append(f"{shared['width']} x {shared['height']} px")
-    draw_wrapped(axes, [Span(", ".join(facts + notes), MUTED)], MARGIN, MARGIN + 34, width=width, lines=1, size=10)
+    draw_wrapped(axes, [Span(", ".join(notes + facts), MUTED)], MARGIN, MARGIN + 34, width=width, lines=1, size=10)
 
 
 def _fitted(picture: Image.Image, cell: int) -> Image.Image:

@@ -20,7 +20,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
-from synth.errors import InputError, ReportError, SynthError
+from synth.errors import InputError, ReportError, StudyError, SynthError
 from synth.layout.parameters import check_parameters, declared, study_arguments
 from synth.layout.publishing import to_html, without_progress
 from synth.records.estimates import check_amount
@@ -172,6 +172,6 @@ def _keep_failed(executed: Path, folder: Path) -> str:
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, executed.read_bytes())
-    except OSError:
+    except (OSError, StudyError):
         return ""
     return f" (what there is: {kept})"

@@ -25,7 +25,8 @@ from synth.errors import InputError, StudyError
 from synth.jobs import ExpansionSettings, Job, Result, Settings, check_whole, nearest
 from synth.journal import NAME, Journal
 from synth.records.estimates import check_amount
-from synth.records.files import sweep_temporaries, write_atomically
+from synth.records.files import remedy_for, sweep_temporaries, write_atomically
+from synth.records.pictures import is_intact
 from synth.records.plans import Plan, check_name, make_plan
 from synth.records.recording import Recorder
 from synth.writing.prompts import Expansion
@@ -51,11 +52,12 @@ class Study:
     def open(cls, study: str | Path, root: str | Path = ROOT) -> Self:
         """The study of that name under `root`, or in that folder. StudyError where there is none, or a damaged one."""
         for folder in (Path(root) / study, Path(study)):
-            if (folder / "plan.json").is_file():
+            if os.path.isfile(folder / "plan.json"):  # noqa: PTH113 - Path's raises over names that are too long
                 return cls._read(folder)
-        names = [path.parent.name for path in Path(root).glob("*/plan.json")]
-        hint = f"did you mean {nearest(Path(study).name, names)!r}?" if names else "there is none yet"
-        raise StudyError(f"{str(study)!r} is no study in {root}; {hint}")
+        plans = (path for depth in ("*", "*/*") for path in Path(root).glob(f"{depth}/plan.json"))  # batches' too
+        names = [path.parent.relative_to(root).as_posix() for path in plans]
+        hint = f"did you mean {nearest(str(study), names)!r}?" if names else "there is none yet"
+        raise StudyError(f"{str(study)[:80]!r} is no study in {root}; {hint}")
 
     @property
     def name(self) -> str:
@@ -76,9 +78,14 @@ class Study:
         return {"done": done, "failed": failed, "left": len(self.jobs) - done - failed}
 
     def frame(self) -> "pandas.DataFrame":
-        """One row a picture (columns: `synth.records.rows.COLUMNS`), failures too; paths are relative to `folder`."""
+        """One row a picture (columns: `synth.records.rows.COLUMNS`), failures too.
+
+        Paths are relative to `folder`, which the frame carries as attrs["folder"] for `synth.plots`.
+        """
         with Journal(self.folder) as journal:
-            return journal.frame()
+            frame = journal.frame()
+        frame.attrs["folder"] = str(self.folder)
+        return frame
 
     def export(self) -> tuple[Path, Path]:
         """Write log.csv and log.parquet into the folder and return their paths."""
@@ -108,7 +115,7 @@ class Study:
             sweep_temporaries(folder)
         with Journal(self.folder) as journal:
             journal.adopt()
-            done = journal.done()
+            done = journal.done(is_intact)
             missing = [job for job in self.jobs if job.key not in done]
             if missing:
                 self._render_jobs(missing, journal, how, progress)
@@ -308,8 +315,7 @@ def _claimed(folder: Path) -> Iterator[None]:
     except FileExistsError:
         raise StudyError(f"{folder} is a file; choose another name") from None
     except OSError as error:
-        remedy = "choose a place that you may write to"
-        raise StudyError(f"{folder} cannot be written ({error.strerror}); {remedy}") from None
+        raise StudyError(f"{folder} cannot be written ({error.strerror}); {remedy_for(str(error))}") from None
     try:
         yield
     finally:
@@ -334,7 +340,11 @@ def check_place(folder: Path, plan: Plan) -> Study | None:
 def _begin(folder: Path, plan: Plan, device: str, progress: bool) -> Study:
     """The study in `folder`, if it has this plan; a new one if there is none."""
     if found := check_place(folder, plan):
-        return found
+        if found.plan == plan:
+            return found
+        moved = Study(folder, plan, found.expansion, found.created)  # by models that lay elsewhere then
+        moved._write()
+        return moved
     created = Study(folder, plan, _prompts(plan, device, progress), datetime.now(UTC).replace(microsecond=0))
     if (folder / NAME).exists():  # and its plan was lost
         created._check_rows()

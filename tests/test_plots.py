@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -81,6 +82,10 @@ def test_any_phrase_is_drawn_as_it_is_and_without_a_warning(phrase, tmp_path):
     pixels(plots.token_lengths(study))
 
 
+def test_a_frame_knows_where_its_pictures_are(study):
+    assert (pixels(plots.image_grid(study.frame())) == pixels(plots.image_grid(study))).all()
+
+
 def test_any_columns_can_span_a_grid(study):
     frame = study.frame().assign(steps=[10, 20, 10, 20, 10, 20], model=["a", "a", "b", "b", "c", "c"])
     frame.attrs["folder"] = study.folder
@@ -93,6 +98,34 @@ def test_large_grids_are_paged_and_no_picture_is_lost(tmp_path):
     pages = list(plots.image_grids(study, most_rows=2, most_columns=3))
     headers = [[text.get_text() for text in page.axes[0].texts if text.get_text().startswith("seed")] for page in pages]
     assert headers == [["seed 0", "seed 1", "seed 2"], ["seed 3"]] * 3
+    assert "page 2 of 6" in words(pages[1]) and "the rest" not in words(pages[1])
+    few = list(plots.image_grids(study, most_rows=2, most_columns=3, most_pages=2))
+    assert len(few) == 2 and "page 2 of 6 (the rest is in images/)" in words(few[1])
+
+
+def test_headers_of_narrow_columns_never_overlap(study):
+    rows = study.frame().iloc[[1]].loc[lambda frame: frame.index.repeat(2000)]
+    rows = rows.assign(seed=[10**8 + number for number in range(100)] * 20, steps=np.repeat(range(20), 100))
+    figure = plots.image_grid(rows.assign(status="failed"), rows="steps")
+    renderer = figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts if text.get_text().startswith("seed")]
+    assert len(boxes) >= 25 and all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_hundreds_of_prompts_still_make_figures(study):
+    rows = study.frame().iloc[[0]].loc[lambda frame: frame.index.repeat(3000)]
+    rows = rows.assign(prompt_index=range(3000), prompt=[f"{PHRASE} number {number}" for number in range(3000)])
+    assert sum(patch.get_height() for patch in plots.token_lengths(rows).axes[0].patches) == 3000
+    figure = plots.diversity(rows)
+    assert "the first 100: mean distance" in words(figure)
+    assert figure.axes[0].collections[0].get_array().size == 100 * 100
+
+
+def test_many_batch_sizes_have_colours_of_their_own(study):
+    rows = study.frame().iloc[[0] * 9].assign(batch_size=range(1, 10))
+    figure = plots.timing(rows)
+    pixels(figure)
+    assert len({tuple(colour) for colour in figure.axes[0].collections[0].get_facecolors()}) == 9
 
 
 def test_a_huge_grid_stays_within_bounds(study):

@@ -69,7 +69,8 @@ def verify(arguments: Namespace) -> int:
             print(verification, flush=True)
             codes.append(0 if verification.equal else 1)
         except SynthError as error:
-            print(f"synth: {path}: {error}", file=sys.stderr)
+            place = "" if str(path) in str(error) else f"{path}: "
+            print(f"synth: {place}{error}", file=sys.stderr)
             codes.append(2)
     return max(codes)
 

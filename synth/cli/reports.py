@@ -1,6 +1,8 @@
 """Commands around studies: report, batch, study, log."""
 
+import shlex
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,16 +66,19 @@ def list_studies(arguments: Namespace) -> int:
     from synth.studies import ROOT
     from synth.studies import list_studies as found_in
 
+    root = Path(arguments.out or ROOT)
     rows = [
         (
             found.name, found.done, found.failed, found.left,
             f"{found.created:%Y-%m-%d %H:%M}" if found.created else "",
             shortened(found.problem or found.phrase),
         )
-        for found in found_in(arguments.out or ROOT)
+        for found in found_in(root)
     ]  # fmt: skip
     head = ("study", "done", "failed", "left", "created (UTC)", "phrase")
-    print(table(head, rows) if rows else "There is no study yet.")
+    print(table(head, rows) if rows else f"There is no study in {root} yet.")
+    for folder in sorted(path.parent for path in root.glob("*/index.html")):
+        print(f"The studies of the batch {folder.name}: synth study list --out {shlex.quote(str(folder))}")
     return 0
 
 
@@ -81,9 +86,15 @@ def show_study(arguments: Namespace) -> int:
     found = _open(arguments)
     print(found.folder)
     print(", ".join(f"{number} {name}" for name, number in found.counts.items()))
-    settings = found.jobs[0].as_dict()["settings"]
-    print(table(("setting", ""), [("model", found.plan.model.name), *settings.items()]))
-    print("\n".join(prompt.text for prompt in found.expansion))
+    plan = found.plan
+    seeds = shortened(", ".join(map(str, plan.seeds)))
+    settings = {"model": plan.model.name, "seeds": seeds} | asdict(plan.settings)
+    if plan.expander is not None:
+        settings |= {"expander": plan.expander.name} | asdict(plan.expansion)
+    print(
+        table(("setting", "value"), ((name, str(value) or "none") for name, value in settings.items() if value != ()))
+    )
+    print("\n".join(f"{number}  {prompt.text}" for number, prompt in enumerate(found.expansion, start=1)))
     return 0
 
 
@@ -101,11 +112,21 @@ def log(arguments: Namespace) -> int:
     writers = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
     wanted = {name: path for name in writers if (path := getattr(arguments, name))}
     for name, path in wanted.items():
-        writers[name](frame, path)
+        try:
+            writers[name](frame, path)
+        except OSError as error:
+            raise InputError(name, str(path), f"give a file that can be written ({error.strerror or error})") from None
         print(f"{counted(len(frame), 'row')} in {path}")
     if not wanted:
         cells = [
-            (row.prompt_index, row.seed, row.status, f"{row.seconds:.2f}", row.path, shortened(row.error or row.prompt))
+            (
+                row.prompt_index + 1,
+                row.seed,
+                row.status,
+                f"{row.seconds:.2f}",
+                row.path,
+                shortened(row.error or row.prompt),
+            )
             for row in frame.itertuples()
         ]
         print(table(("prompt", "seed", "status", "seconds", "path", "prompt, or what went wrong"), cells))

@@ -4,6 +4,7 @@ Matplotlib warns about each glyph that no font has, takes $...$ for mathematics 
 missing glyph becomes a box, a dollar is a dollar, and a label is laid out word by word.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,18 +72,19 @@ def draw_wrapped(axes: Axes, spans: list[Span], x: float, y: float, *, width: fl
     """Draw spans as one paragraph with its top left corner at (x, y), in an Axes whose data units are pixels.
 
     width: of a line, in pixels; lines: the most that are drawn, then comes an ellipsis; size: of the type, in points.
-    Returns the paragraph's height in pixels. The figure's canvas must be Agg's, which measures the words.
+    Where a span ends within a word, the next one goes on without a space. Returns the paragraph's height in pixels.
+    The figure's canvas must be Agg's, which measures the words.
     """
     ruler = _Ruler(axes.figure.canvas.get_renderer(), size)
     rows = _wrap(spans, width, ruler)
     if len(rows) > lines:
-        rows = [*rows[: lines - 1], [*rows[lines - 1][:-1], Span(ELLIPSIS, rows[lines - 1][-1].colour)]]
+        rows = [*rows[: lines - 1], [*rows[lines - 1][:-1], [Span(ELLIPSIS, rows[lines - 1][-1][-1].colour)]]]
     for number, row in enumerate(rows):
         offset = 0.0
         for span in _merged(row):
             axes.text(
-                x + offset, y + number * ruler.leading, span.text, color=span.colour, weight=span.weight, size=size,
-                va="top", ha="left", parse_math=False, family=families(),
+                x + offset, y + number * ruler.leading, span.text.strip(), color=span.colour, weight=span.weight,
+                size=size, va="top", ha="left", parse_math=False, family=families(),
             )  # fmt: skip
             offset += ruler.width(span)
     return len(rows) * ruler.leading
@@ -97,22 +99,23 @@ class _Ruler:
             weight: FontProperties(family=families(), weight=weight, size=size) for weight in ("normal", "bold")
         }
         self.leading = 1.4 * size * renderer.dpi / 72
+        self.space = self.width(Span(" ", ""))
 
     def width(self, span: Span) -> float:
-        """Of the span and the space after it."""
+        """Of the span, with a space at its end if it has one."""
         bar = self._ink("|", span.weight)  # a trailing space has no ink of its own
-        return self._ink(f"{span.text} |", span.weight) - bar
+        return self._ink(f"{span.text}|", span.weight) - bar
 
     def _ink(self, text: str, weight: str) -> float:
         return self._renderer.get_text_width_height_descent(text, self._fonts[weight], ismath=False)[0]
 
 
-def _wrap(spans: list[Span], width: float, ruler: _Ruler) -> list[list[Span]]:
-    """Lines of one-word spans, each line at most `width` pixels wide; a word wider than that is broken."""
-    rows: list[list[Span]] = [[]]
+def _wrap(spans: list[Span], width: float, ruler: _Ruler) -> list[list[list[Span]]]:
+    """Lines of words, each line at most `width` pixels wide."""
+    rows: list[list[list[Span]]] = [[]]
     used = 0.0
-    for word in (piece for span in spans for piece in _words(span, width, ruler)):
-        needs = ruler.width(word)
+    for word in _words(spans, width, ruler):
+        needs = sum(map(ruler.width, word)) + ruler.space
         if rows[-1] and used + needs > width:
             rows.append([])
             used = 0.0
@@ -121,15 +124,32 @@ def _wrap(spans: list[Span], width: float, ruler: _Ruler) -> list[list[Span]]:
     return rows
 
 
-def _words(span: Span, width: float, ruler: _Ruler) -> Iterator[Span]:
-    for word in legible(span.text).split():
-        whole = ruler.width(Span(word, span.colour, span.weight))
-        piece = len(word) if whole <= width else max(1, int(len(word) * width / whole * 0.9))
-        for start in range(0, len(word), piece):
-            yield Span(word[start : start + piece], span.colour, span.weight)
+def _words(spans: list[Span], width: float, ruler: _Ruler) -> Iterator[list[Span]]:
+    """Words, each of one span, or of several where looks change within it; one wider than `width` is broken."""
+    word: list[Span] = []
+    for span in spans:
+        for text in re.findall(r"\s+|\S+", span.text):
+            pieces = [] if text.isspace() else _pieces(Span(legible(text), span.colour, span.weight), width, ruler)
+            if word and (text.isspace() or sum(map(ruler.width, word + pieces[:1])) > width):
+                yield word
+                word = []
+            for piece in pieces[:-1]:
+                yield [*word, piece]
+                word = []
+            word += pieces[-1:]
+    if word:
+        yield word
 
 
-def _merged(row: list[Span]) -> list[Span]:
-    """Neighbours of one look joined, so that kerning and right-to-left order are the font engine's."""
-    looks = groupby(row, key=lambda span: (span.colour, span.weight))
-    return [Span(" ".join(span.text for span in group), *look) for look, group in looks]
+def _pieces(word: Span, width: float, ruler: _Ruler) -> list[Span]:
+    whole = ruler.width(word)
+    size = max(1, len(word.text) if whole <= width else int(len(word.text) * width / whole * 0.9))
+    return [Span(word.text[start : start + size], word.colour, word.weight) for start in range(0, len(word.text), size)]
+
+
+def _merged(row: list[list[Span]]) -> list[Span]:
+    """A line's words with their spaces, neighbours of one look joined: kerning and right-to-left order are the font
+    engine's."""
+    spaced = [Span(span.text + " " * (span is word[-1]), span.colour, span.weight) for word in row for span in word]
+    looks = groupby(spaced, key=lambda span: (span.colour, span.weight))
+    return [Span("".join(span.text for span in group), *look) for look, group in looks]

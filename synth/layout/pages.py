@@ -70,7 +70,7 @@ def unknown_words(study: Study) -> Html:
 def settings_table(study: Study) -> Html:
     """Every setting that decides the pictures and the prompts, and the machine they were made on."""
     plan, frame = study.plan, study.frame()
-    renderer = {"model": _reference(plan.model), **_fields(plan.settings), "seeds": ", ".join(map(str, plan.seeds))}
+    renderer = {"model": _reference(plan.model), **_fields(plan.settings), "seeds": _seeds(plan.seeds)}
     columns = ("device", "dtype", "synth", "torch", "diffusers", "transformers")
     machine = {name: ", ".join(frame[name].unique()) for name in columns}
     parts = [_facts("Renderer", renderer)]
@@ -178,6 +178,14 @@ def _reference(model: Any) -> str:
     pin = model.revision or model.digest or ""
     loras = "".join(f" + {name} ({weight:g})" for name, weight in model.loras)
     return f"{model.name}{loras} {pin[:19]}".strip()
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    if len(seeds) <= 8:
+        return ", ".join(map(str, seeds))
+    if seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return f"{', '.join(map(str, seeds[:8]))} and {len(seeds) - 8:,} more"
 
 
 def _fields(settings: Any) -> dict[str, Any]:

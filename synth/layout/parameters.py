@@ -137,7 +137,7 @@ def _taken(values: dict[str, Any], cls: type) -> dict[str, Any]:
 def _items(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [line.strip() for line in text.splitlines() if line.strip()]
 
 

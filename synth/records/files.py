@@ -4,9 +4,21 @@ import os
 import secrets
 from pathlib import Path
 
+from synth.errors import StudyError
+
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`: a temporary file beside it, flushed to disk, is renamed over it. Raises OSError."""
+    """Put `data` at `path`: a temporary file beside it, flushed to disk, is renamed over it.
+
+    Raises StudyError with the remedy, as for a full disk; what was at `path` before is then still there.
+    """
+    try:
+        _write_beside(path, data)
+    except OSError as error:
+        raise StudyError(f"{path} cannot be written ({error.strerror}); {remedy_for(str(error))}") from error
+
+
+def _write_beside(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -29,6 +41,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remedy_for(message: str) -> str:
+    """What to do about an error that the disk, or SQLite, reported with `message`."""
+    if "full" in message or "No space" in message or "quota" in message:
+        return "free some space and run the same command again: every finished picture is safe"
+    if "locked" in message:
+        return "another process is using it: wait for that one to finish"
+    return "choose a folder that exists and that you may write to"
 
 
 def sweep_temporaries(folder: Path) -> None:

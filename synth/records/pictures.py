@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from synth import __version__
 from synth.errors import StudyError
@@ -62,7 +62,7 @@ def pixel_digest(image: Image.Image) -> str:
 def save_picture(image: Image.Image, path: Path, job: Job, extra: dict[str, Any]) -> str:
     """Write `image` as a PNG that carries `job` and `extra` (plain values); returns its `pixel_digest`.
 
-    The file appears whole or not at all. Raises OSError, as of a full disk.
+    The file appears whole or not at all. Raises StudyError, as for a full disk.
     """
     digest = pixel_digest(image)
     chunks = PngImagePlugin.PngInfo()
@@ -87,7 +87,8 @@ def read_picture(path: str | Path) -> Picture:
         raise StudyError(f"{path} does not exist; give the path of a PNG that Synth saved") from None
     except DAMAGE as error:
         remedy = "use another copy, or delete it and run its study again"
-        raise StudyError(f"{path} is no whole PNG ({error}); {remedy}") from None
+        reason = "it doesn't begin like one" if isinstance(error, UnidentifiedImageError) else error
+        raise StudyError(f"{path} is no whole PNG ({getattr(error, 'strerror', None) or reason}); {remedy}") from None
     if chunk is None:
         raise StudyError(f"{path} carries no Synth job; give a PNG that Synth saved and no other program has rewritten")
     return _parse(path, image, chunk)
@@ -101,6 +102,16 @@ def is_whole(path: Path) -> bool:
             return file.read() == END
     except OSError:
         return False
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a PNG is as it was written, by the checksums that PNG files carry; reads all of it, decodes nothing."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.verify()
+    except DAMAGE:
+        return False
+    return is_whole(path)
 
 
 def read_job(path: str | Path) -> Job:

@@ -54,7 +54,8 @@ class Plan:
     @property
     def key(self) -> str:
         """64 hexadecimal digits: SHA-256 of the canonical JSON."""
-        return content_key(self.as_dict())
+        models = {"model": self.model.identity(), "expander": self.expander and self.expander.identity()}
+        return content_key(self.as_dict() | models)
 
     @property
     def pictures(self) -> int:

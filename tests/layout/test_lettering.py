@@ -58,7 +58,7 @@ def test_too_many_lines_end_in_an_ellipsis(axes):
 
 def test_colours_stay_with_their_words(axes):
     draw_wrapped(
-        axes, [Span("a red lighthouse", "black"), Span("at sunset", "teal")], 0, 0, width=390, lines=2, size=10
+        axes, [Span("a red lighthouse", "black"), Span(" at sunset", "teal")], 0, 0, width=390, lines=2, size=10
     )
     assert [(text.get_text(), text.get_color()) for text in axes.texts] == [
         ("a red lighthouse", "black"),
@@ -66,6 +66,14 @@ def test_colours_stay_with_their_words(axes):
     ]
     first, second = axes.texts
     assert second.get_position()[0] > first.get_window_extent().width
+
+
+def test_looks_may_change_within_a_word(axes):
+    draw_wrapped(axes, [Span("a house", "black"), Span(", by night", "teal")], 0, 0, width=390, lines=2, size=10)
+    first, second = axes.texts
+    assert [first.get_text(), second.get_text()] == ["a house", ", by night"]
+    gap = second.get_position()[0] - first.get_window_extent().x1
+    assert -1 < gap < 2, "no space before the comma"
 
 
 def test_shorten_cuts_at_a_word():

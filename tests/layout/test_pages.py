@@ -77,6 +77,18 @@ def test_settings_name_every_setting_and_version(study):
         assert word in text
 
 
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        ((5, 3), "5, 3"),
+        (tuple(range(2, 900)), "2 to 899"),
+        (tuple(range(9, 900, 3)), "15, 18, 21, 24, 27, 30 and 289 more"),
+    ],
+)
+def test_many_seeds_are_told_in_short(seeds, text):
+    assert pages._seeds(seeds).endswith(text)
+
+
 def test_the_remake_commands_name_a_picture_of_this_study(study):
     path = study.folder / study.frame()["path"][0]
     assert f"synth verify {path}" in text_of(pages.remake(study))
