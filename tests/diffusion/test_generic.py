@@ -56,7 +56,9 @@ def plain(pipeline, jobs, **options):
 
 def test_sd3_makes_the_pictures_that_its_pipeline_makes(sd3):
     jobs = [job(sd3, "a cat", 3), job(sd3, "a red dog", 7)]
-    expected = plain(StableDiffusion3Pipeline.from_pretrained(sd3.name), jobs, guidance_scale=5.0)
+    expected = plain(
+        StableDiffusion3Pipeline.from_pretrained(sd3.name), jobs, guidance_scale=jobs[0].settings.guidance_scale
+    )
     results = list(render(jobs))
     assert [(result.status, result.batch_size) for result in results] == [("done", 2)] * 2
     assert max(difference(a, b.image) for a, b in zip(expected, results, strict=True)) == 0
