@@ -5,7 +5,6 @@ picture), images/*.png (each carries its row), and what is made from them: log.c
 arguments give the same folder, so running a study again goes on where it stopped.
 """
 
-import io
 import json
 import os
 import shutil
@@ -33,7 +32,8 @@ from synth.writing.prompts import Expansion
 
 if TYPE_CHECKING:
     import pandas
-    from matplotlib.figure import Figure
+
+    from synth.plots import NotebookFigure
 
 ROOT = "generated_images"
 LOCK = ".lock"
@@ -92,13 +92,12 @@ class Study:
         with Journal(self.folder) as journal:
             return journal.export()
 
-    def grid(self) -> "Figure":
+    def grid(self) -> "NotebookFigure":
         """The pictures, prompts by seeds, as a figure; also written to grid.png."""
         from synth.plots import image_grid
 
-        figure, picture = image_grid(self), io.BytesIO()
-        figure.savefig(picture, format="png")
-        write_atomically(self.folder / "grid.png", picture.getvalue())
+        figure = image_grid(self)
+        write_atomically(self.folder / "grid.png", figure.png())
         return figure
 
     def __repr__(self) -> str:
