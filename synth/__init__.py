@@ -33,6 +33,7 @@ _HOME = {
     "StudyError": "errors",
     "RenderError": "errors",
     "ReportError": "errors",
+    "TrainError": "errors",
 }
 __all__ = [*_HOME, "__version__"]
 

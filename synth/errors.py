@@ -5,6 +5,7 @@ SynthError
 ├── ModelError        a model that is missing, gated, removed, unsafe or broken
 ├── StudyError        a study folder that cannot be read, written or found
 ├── RenderError       a picture that could not be made
+├── TrainError        a training that cannot go on; names its last good checkpoint
 └── ReportError       a notebook that failed while it was executed
 
 Each message is one sentence or two a user can act on; the command line prints it without a traceback and exits with 2.
@@ -40,6 +41,10 @@ class StudyError(SynthError):
 
 class RenderError(SynthError):
     """A picture that could not be made."""
+
+
+class TrainError(SynthError):
+    """A training that cannot go on."""
 
 
 class ReportError(SynthError):

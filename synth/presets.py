@@ -11,9 +11,9 @@ from pathlib import Path
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, Settings, nearest
 from synth.models import hub
-from synth.models.weights import check_folder, check_safetensors, digest, native_size, read_json
+from synth.models.weights import check_folder, check_safetensors, digest, native_size, read_json, training_facts
 
-__all__ = ["PRESETS", "Preset", "advised", "check_folder", "digest", "is_present", "locate", "resolve"]
+__all__ = ["PRESETS", "Preset", "advised", "base_of", "check_folder", "digest", "is_present", "locate", "resolve"]
 
 BUNDLED = Path(__file__).parent / "vignettes" / "models"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -121,6 +121,8 @@ def locate(model: ModelRef, kind: str) -> Path:
     part = "renderer" if kind == "tokenizer" else kind
     preset = _preset(model.name, part)
     local = (preset.folder if preset else None) or _local(model.name)
+    if local is not None and kind == "tokenizer" and (base := base_of(local)):
+        return locate(base, kind)
     if local is None:
         source, pinned = (preset.source, preset.revision) if preset else (model.name, None)
         folder = hub.download(source, model.revision or pinned, kind)
@@ -149,13 +151,30 @@ def advised(name: str) -> Settings:
     preset = _preset(name, "renderer")
     if preset:
         return preset.settings
-    folder = _local(name) or hub.download(name, None, "configs")
+    local = _local(name)
+    if local is not None and (base := base_of(local)):
+        return advised(base.name)
+    folder = local or hub.download(name, None, "configs")
     if folder.is_dir() and read_json(folder / "model_index.json").get("_class_name") not in STABLE_DIFFUSION:
         from synth.models import families  # imports diffusers
 
         return families.advised(folder)
     size = native_size(folder) if folder.is_dir() else 512
     return Settings(guidance_scale=7.5, steps=25, width=size, height=size) if size >= 64 else Settings()
+
+
+def base_of(file: Path) -> ModelRef | None:
+    """The model that a training's checkpoint started from; None for any other file or folder.
+
+    ModelError for a checkpoint of something that makes no pictures.
+    """
+    facts = training_facts(file) if file.is_file() else None
+    if facts is None:
+        return None
+    if "start" not in facts:
+        raise ModelError(f"{file} is a checkpoint of {facts.get('task')!r}, which makes no pictures; give a renderer.")
+    base = facts["start"]["base"]
+    return ModelRef(**base | {"loras": tuple((name, weight) for name, weight in base["loras"])})
 
 
 def is_present(preset: Preset) -> bool:

@@ -16,7 +16,7 @@ from tiny_diffusion import build_tiny_sd
 
 from synth.cli import COMMANDS, main
 from synth.cli.parsing import table
-from synth.cli.vignettes import STAGES
+from synth.cli.train import STAGES
 from synth.jobs import ExpansionSettings, Settings
 from synth.records.rows import COLUMNS, read_log
 from synth.reporting import Report

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from synth import __version__
-from synth.cli import models, pictures, reports, vignettes
+from synth.cli import models, pictures, reports, train, vignettes
 from synth.cli.parsing import Parser, UsageError, nearest_option
 from synth.errors import SynthError
 from synth.jobs import check_choice
@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "log": (),
     "verify": (),
     "vignettes": ("sheet", "dataset", "showcase", "evaluate"),
-    "train": ("vignettes",),
+    "train": train.ACTIONS,
     "models": (),
     "doctor": (),
 }
@@ -67,7 +67,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"synth {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (reports, pictures, vignettes, models):
+    for module in (reports, pictures, vignettes, train, models):
         module.register(commands)
     return parser
 

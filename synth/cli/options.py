@@ -5,7 +5,7 @@ and explanation are written once, there.
 import argparse
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from synth.errors import InputError
@@ -31,13 +31,18 @@ COMMON = {
 }
 
 
-def _parameter(name: str, kind: type) -> Parameter:
-    many = kind == tuple[str, ...]
-    return Parameter(name, "str" if many else kind.__name__, many, False, None)
+def _parameters(cls: type) -> dict[str, Parameter]:
+    """The fields of a dataclass that have a type which an option can have."""
+    simple = {item.name: item.type for item in fields(cls) if item.type in (str, int, float, bool, tuple[str, ...])}
+    many = {name: kind == tuple[str, ...] for name, kind in simple.items()}
+    return {
+        name: Parameter(name, "str" if many[name] else kind.__name__, many[name], False, None)
+        for name, kind in simple.items()
+    }
 
 
 KNOWN = {name: Parameter(name, kind, False, False, None) for name, (kind, *_) in COMMON.items()}
-KNOWN |= {field.name: _parameter(field.name, field.type) for field in (*fields(Settings), *fields(ExpansionSettings))}
+KNOWN |= _parameters(Settings) | _parameters(ExpansionSettings)
 
 
 def add_common(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -56,6 +61,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def add_expansion(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of ExpansionSettings."""
     _add_fields(parser.add_argument_group("how GPT-2 writes"), ExpansionSettings)
+
+
+def add_dataclass(parser: argparse.ArgumentParser, title: str, cls: type) -> None:
+    """Add an option for each field of a dataclass that a text, number or flag can give."""
+    _add_fields(parser.add_argument_group(title), cls)
+
+
+def given(arguments: argparse.Namespace, cls: type) -> dict[str, Any]:
+    """What was given of a dataclass's fields, typed; InputError for what has the wrong type."""
+    texts = {name: getattr(arguments, name, None) for name in _parameters(cls)}
+    return {name: _typed(_parameters(cls)[name], text) for name, text in texts.items() if text is not None}
 
 
 def add_loras(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +109,10 @@ def _size(arguments: argparse.Namespace) -> dict[str, int]:
 
 
 def _add_fields(group: Any, cls: type) -> None:
-    described = _descriptions(cls)
-    for field in fields(cls):
-        default = "" if field.default in ("", False, ()) else f" (default: {field.default})"
-        kind = KNOWN[field.name].kind
-        _add(group, KNOWN[field.name], METAVARS.get(kind), described[field.name] + default)
+    described, defaults = _descriptions(cls), {field.name: field.default for field in fields(cls)}
+    for name, parameter in _parameters(cls).items():
+        default = "" if defaults[name] in ("", False, ()) else f" (default: {defaults[name]})"
+        _add(group, parameter, METAVARS.get(parameter.kind), described[name] + default)
 
 
 def _add(group: Any, parameter: Parameter, metavar: str | None, text: str) -> None:
@@ -111,8 +126,11 @@ def _add(group: Any, parameter: Parameter, metavar: str | None, text: str) -> No
 
 
 def _descriptions(cls: type) -> dict[str, str]:
-    """What a class's docstring says of its fields, there written as "name: text" or "name, name: text"."""
-    names = "|".join(field.name for field in fields(cls))
-    parts = re.split(rf"\b((?:{names})(?:, (?:{names}))*): ", inspect.cleandoc(cls.__doc__))
-    texts = (" ".join(text.split()).rstrip(".; ").replace("SCHEDULERS", ", ".join(SCHEDULERS)) for text in parts[2::2])
-    return {name: text for group, text in zip(parts[1::2], texts, strict=True) for name in group.split(", ")}
+    """What the docstrings of a dataclass and its bases say of its fields, as "name: text" or "name, name: text"."""
+    found: dict[str, str] = {}
+    for base in reversed([base for base in cls.__mro__ if is_dataclass(base)]):
+        names = "|".join(field.name for field in fields(base))
+        parts = re.split(rf"\b((?:{names})(?:, (?:{names}))*): ", inspect.cleandoc(base.__doc__))
+        texts = (" ".join(text.split()).rstrip(".; ") for text in parts[2::2])
+        found |= {name: text for group, text in zip(parts[1::2], texts, strict=True) for name in group.split(", ")}
+    return {name: text.replace("SCHEDULERS", ", ".join(SCHEDULERS)) for name, text in found.items()}

@@ -1,4 +1,4 @@
-"""Commands around the picture world and the bundled models: vignettes, train."""
+"""Commands around the picture world and the bundled models: vignettes."""
 
 import random
 from argparse import Namespace
@@ -10,7 +10,6 @@ from synth.cli.parsing import add_command
 from synth.errors import InputError
 from synth.jobs import MAX_SEED, check_whole
 
-STAGES = ("vae", "judge", "tokenizers", "clip", "unet", "gpt2")  # what --stage all runs; "export" replaces what ships
 SPLITS = ("train", "held-out")
 SHEETS = (".png", ".jpg", ".webp")
 
@@ -29,7 +28,6 @@ def register(commands: Any) -> None:
     _register_dataset(actions)
     _register_showcase(actions)
     _register_evaluate(actions)
-    _register_train(commands)
 
 
 def sheet(arguments: Namespace) -> int:
@@ -85,20 +83,6 @@ def evaluate(arguments: Namespace) -> int:
     return 0
 
 
-def train(arguments: Namespace) -> int:
-    from synth.models.devices import choose_device
-    from synth.train.vignettes import Workshop, train_vignettes
-
-    if arguments.steps is not None:
-        check_whole("steps", arguments.steps, 1, 10_000_000)
-    device = choose_device(arguments.device or "auto")
-    shop = Workshop(arguments.work, device=device, warm=arguments.warm, compile=arguments.compile)
-    for stage in STAGES if arguments.stage == "all" else (arguments.stage,):
-        figures = train_vignettes(stage, shop, steps=arguments.steps)
-        print(f"{stage}: {', '.join(f'{name} {value:.6g}' for name, value in figures.items())}", flush=True)
-    return 0
-
-
 def _check_drawing(arguments: Namespace) -> None:
     check_whole("count", arguments.count, 1, 10_000_000)
     check_whole("size", arguments.size, 64, 1024)
@@ -150,26 +134,6 @@ def _register_evaluate(actions: Any) -> None:
     add_common(parser, "model", "expander", "device")
     parser.add_argument("--count", type=int, metavar="N", help="only the first so many of the 600 captions and phrases")
     parser.add_argument("--failures", type=Path, metavar="FILE", help="draw a sheet of wrong pictures there")
-
-
-def _register_train(commands: Any) -> None:
-    parser = add_command(
-        commands, "train", None, "train models", "synth train vignettes", "synth train vignettes --stage unet --warm"
-    )
-    actions = parser.add_subparsers(metavar="vignettes", required=True)
-    parser = add_command(
-        actions, "vignettes", train, "train the bundled models from nothing, or go on where that stopped",
-        "synth train vignettes --work training --device cuda --compile",
-        "synth train vignettes --work training --stage export     (replaces the models in this installation)",
-    )  # fmt: skip
-    stages = f"{', '.join(STAGES)}; all: these in this order (default); export: put the results into the package"
-    parser.add_argument("--stage", default="all", metavar="STAGE", help=stages)
-    work = "data, checkpoints and logs (default: training)"
-    parser.add_argument("--work", type=Path, default=Path("training"), metavar="FOLDER", help=work)
-    add_common(parser, "device")
-    parser.add_argument("--warm", action="store_true", help="a stage that has not begun starts from what ships")
-    parser.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's, for each stage")
-    parser.add_argument("--compile", action="store_true", help="compile the UNet with torch.compile")
 
 
 def _add_drawing(parser: Any, *, count: int) -> None:

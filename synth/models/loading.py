@@ -12,7 +12,8 @@ from synth.models.devices import free_memory, is_out_of_memory, release_memory
 from synth.models.families import DiffusionPipeline, StableDiffusionXLPipeline, is_stable_diffusion, pipeline_class
 from synth.models.quiet import quiet
 from synth.models.weights import read_header
-from synth.presets import PRESETS, locate, locate_lora
+from synth.models.trained import learned
+from synth.presets import PRESETS, base_of, locate, locate_lora
 
 OFFLOADS = ("auto", "none", "model", "sequential")
 # Names of tensors that tell what a single file holds.
@@ -85,6 +86,10 @@ def first_line(error: BaseException) -> str:
 
 
 def _read(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
+    if base := base_of(path):
+        pipeline = _read(locate(base, "renderer"), dtype)
+        _add_loras(pipeline, base.loras)
+        return learned(pipeline, path)
     kind = pipeline_class(configs(path))
     options = {} if path.is_dir() else {"config": str(configs(path))}
     accepted = inspect.signature(kind.__init__).parameters
@@ -98,8 +103,12 @@ def _read(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
 
 
 def configs(path: Path) -> Path:
-    """The folder with a model's configs: itself, or for a single file that beside it, or the preset's it looks like."""
-    return path if path.is_dir() else _configs_of_file(path)
+    """The folder with a model's configs: itself; for a checkpoint its base's; for another file that beside it, or the
+    preset's that it looks like."""
+    if path.is_dir():
+        return path
+    base = base_of(path)
+    return configs(locate(base, "renderer")) if base else _configs_of_file(path)
 
 
 def _configs_of_file(file: Path) -> Path:

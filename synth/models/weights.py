@@ -165,6 +165,14 @@ def read_header(file: Path) -> dict[str, Any]:
         return json.loads(stream.read(length))
 
 
+def training_facts(file: Path) -> dict[str, Any] | None:
+    """What one of Synth's trainings says of its checkpoint; None if the file is something else."""
+    try:
+        return json.loads(read_header(file).get("__metadata__", {})["facts"])
+    except (OSError, KeyError, ValueError, struct.error):
+        return None
+
+
 def native_size(folder: Path | str) -> int:
     """The width and height in pixels that a pipeline folder was trained for, or 512 where its configs do not say."""
     denoiser, vae = _config(folder, "unet") or _config(folder, "transformer"), _config(folder, "vae")

@@ -1,8 +1,9 @@
 """Checkpoints: all that a training needs to go on, in one safetensors file, written atomically.
 
 A file holds tensors named `weights/<module>/<parameter>`, `average/<module>/<parameter>` and
-`adam/<moment>/<module>/<parameter>`, and in its metadata the step and the recipe. No pickles: a checkpoint from
-elsewhere can be opened without running anything.
+`adam/<moment>/<module>/<parameter>`, and in its metadata facts: the step, the recipe, the figures it was validated
+at, and what is needed to render with it. No pickles: a checkpoint from elsewhere can be opened without running
+anything. No random state: what happens at a step is drawn from the recipe's seed and the step.
 """
 
 import json
@@ -11,44 +12,83 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from synth.errors import ModelError
-
-KEEP_LAST = 2
+from synth.errors import ModelError, TrainError
+from synth.records.files import sync_folder
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> Path:
-    """Write `<folder>/step-<step>.safetensors`, then remove all but the last two.
+    """Write `<folder>/step-<step>.safetensors`: whole or not at all.
 
-    The file appears whole or not at all: it is written under another name, flushed to the disk and renamed.
+    It is written under another name, flushed to the disk and renamed. TrainError if that fails, as on a full disk; the
+    checkpoints before it are then untouched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08d}.safetensors"
     unfinished = path.with_suffix(".part")
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    save_file(plain, unfinished, metadata={"facts": json.dumps({"step": step, **facts})})
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    for old in checkpoints(folder)[:-KEEP_LAST]:
-        old.unlink()
+    try:
+        save_file(plain, unfinished, metadata={"facts": json.dumps({"step": step, **facts})})
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        sync_folder(folder)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        good = last_good(folder)
+        raise TrainError(
+            f"{path} cannot be written ({error}); free some space and run the same command again, "
+            f"which goes on from the last good checkpoint: {good}"
+        ) from None
     return path
 
 
+def rotate(folder: Path, *, keep_last: int, keep_best: int, metric: str, higher: bool) -> None:
+    """Remove all checkpoints but the newest `keep_last` and the `keep_best` of the best validated figure `metric`."""
+    found = checkpoints(folder)
+    kept = set(found[-keep_last:]) | set(best_first(found, metric, higher)[:keep_best])
+    for path in found:
+        if path not in kept:
+            path.unlink()
+
+
+def best_first(paths: list[Path], metric: str, higher: bool) -> list[Path]:
+    """Those checkpoints that were validated, best first; of equals the earlier."""
+    figures = {path: read_facts(path).get("figures", {}).get(metric) for path in paths}
+    validated = [path for path in paths if figures[path] is not None]
+    return sorted(validated, key=lambda path: -figures[path] if higher else figures[path])
+
+
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors of a checkpoint, on the CPU, and its facts (step, recipe)."""
+    """The tensors of a checkpoint, on the CPU, and its facts."""
+    facts = read_facts(path)
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
-    except Exception as error:
-        raise ModelError(
-            f"the checkpoint {path} cannot be read ({error}); remove it to go on from the one before"
-        ) from None
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """A checkpoint's facts alone."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["facts"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    return ModelError(f"the checkpoint {path} cannot be read ({error}); remove it to go on from the one before")
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The finished checkpoints of a training, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))
+
+
+def last_good(folder: Path) -> str:
+    """The newest checkpoint's path, or "none"."""
+    return str((checkpoints(folder) or ["none"])[-1])

@@ -4,7 +4,8 @@ Beside the contrastive loss, small heads that are thrown away afterwards read th
 in minutes on a CPU what contrast alone would need far more pictures for: that every named attribute is in the vector.
 """
 
-from pathlib import Path
+import random
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,12 +15,15 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from synth.train.arrays import step_random, step_rng, to_tensor
 from synth.train.judge import labels
-from synth.train.loop import Recipe
+from synth.train.loop import Figures
+from synth.train.processes import Batch, everyones
+from synth.train.recipe import Recipe
 from synth.vignettes.attributes import ATTRIBUTES
 from synth.vignettes.captions import parse, plain_caption
 from synth.vignettes.dataset import SIZE, PictureSet
 
 WIDTH = 128
+VALIDATION_PICTURES = 400
 
 
 def make_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -59,37 +63,104 @@ def encode_captions(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tens
 
 
 class ClipTask:
-    """Match pictures with their captions."""
+    """Match pictures (uint8, (n, side, side, 3)) with their captions; `caption(index, rng)` gives one of a picture's.
 
-    name = "clip"
+    train, held_out: indices of the pictures to learn from, and to measure on. mean, std: of the colours from 0 to 1.
+    """
 
-    def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, train: PictureSet, held_out: PictureSet) -> None:
-        self.clip, self.tokenizer, self.train, self.held_out = clip, tokenizer, train, held_out
+    name, metric, higher = "clip", "retrieval", True
+
+    def __init__(
+        self,
+        clip: CLIPModel,
+        tokenizer: CLIPTokenizer,
+        pictures: np.ndarray,
+        caption: Callable[[int, random.Random], str],
+        train: np.ndarray,
+        held_out: np.ndarray,
+        *,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.5, 0.5, 0.5),
+    ) -> None:
+        self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
+        self.clip, self.tokenizer, self.pictures, self.caption = clip, tokenizer, pictures, caption
+        self.train, self.held_out = train, held_out[:VALIDATION_PICTURES]
         clip.set_attn_implementation("eager")  # several times faster than the fused kernel in bf16 on CPUs
-        sees = {f"sees {name}": nn.Linear(WIDTH, len(values)) for name, values in ATTRIBUTES.items()}
-        reads = {f"reads {name}": nn.Linear(WIDTH, len(values) + 1) for name, values in ATTRIBUTES.items()}
-        self.heads = nn.ModuleDict(sees | reads)
-        self.modules = {"clip": clip, "heads": self.heads}
+        self.modules: dict[str, nn.Module] = {"clip": clip}
         self.scales: dict[str, float] = {}
-        self.seen = labels(train)
 
-    def loss(self, step: int, recipe: Recipe) -> tuple[torch.Tensor, dict[str, float]]:
-        device = self.clip.device
-        indices = np.sort(step_rng(recipe.seed, step).integers(0, len(self.train), recipe.batch_size))
+    def draw(self, step: int, recipe: Recipe) -> Batch:
+        indices = self.train[np.sort(step_rng(recipe.seed, step).integers(0, len(self.train), recipe.batch_size))]
         rng = step_random(recipe.seed, step)
-        captions = [self.train.caption(int(index), rng) for index in indices]
-        vision = self.clip.vision_model(to_tensor(self.train.pictures[indices], str(device))).pooler_output
-        text = self.clip.text_model(encode_captions(self.tokenizer, captions).to(device)).pooler_output
-        logits = self._similarity(vision, text)
-        target = torch.arange(len(indices), device=device)
-        contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-        attributes = self._attribute_loss(vision, text, indices, captions)
-        return contrast + 0.5 * attributes, {"contrast": contrast.item(), "attributes": attributes.item()}
+        captions = [self.caption(int(index), rng) for index in indices]
+        ids = encode_captions(self.tokenizer, captions)
+        return {"index": indices, "picture": self.pictures[indices], "caption": captions, "ids": ids}
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Figures]:
+        """Each picture is to be nearest to its caption among all captions of the step, and the reverse."""
+        vision, text = self._see(batch["picture"]), self._read(batch["ids"])
+        contrast = self._contrast(vision, text)
+        return contrast, {"contrast": contrast.item()}
+
+    def _see(self, pictures: np.ndarray) -> torch.Tensor:
+        device = self.clip.device
+        pixels = (to_tensor(pictures, str(device)) / 2 + 0.5 - self.mean.to(device)) / self.std.to(device)
+        return self.clip.vision_model(pixels).pooler_output
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.clip.text_model(ids.to(self.clip.device)).pooler_output
+
+    def _contrast(self, vision: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        logits = self._similarity(everyones(vision), everyones(text))
+        target = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
     def _similarity(self, vision: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         pictures = F.normalize(self.clip.visual_projection(vision).float(), dim=1)
         words = F.normalize(self.clip.text_projection(text).float(), dim=1)
-        return self.clip.logit_scale.exp().clamp(max=60) * pictures @ words.T
+        return self.clip.logit_scale.exp().clamp(max=self.most) * pictures @ words.T
+
+    most = 100.0
+    """The largest factor of the similarities."""
+
+    def validate(self) -> Figures:
+        """Share of held-out pictures whose caption is the nearest of all of theirs."""
+        captions = [self.caption(int(index), step_random(0, int(index))) for index in self.held_out]
+        vision = torch.cat([self._see(self.pictures[part]) for part in np.array_split(self.held_out, self._parts())])
+        return {"retrieval": self._retrieval(vision, captions)}
+
+    def _parts(self) -> int:
+        return -(-len(self.held_out) // 100)
+
+    def _retrieval(self, vision: torch.Tensor, captions: list[str]) -> float:
+        logits = self._similarity(vision, self._read(encode_captions(self.tokenizer, captions)))
+        target = torch.arange(len(captions), device=logits.device)
+        return (logits.argmax(1) == target).float().mean().item()
+
+    def sample(self) -> tuple[None, Figures]:
+        """CLIP has nothing to show."""
+        return None, {}
+
+
+class VignettesClipTask(ClipTask):
+    """The same for vignettes, with heads that read the six attributes off each tower."""
+
+    most = 60.0
+
+    def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, train: PictureSet, shown: PictureSet) -> None:
+        held_out = np.arange(min(VALIDATION_PICTURES, len(shown)))
+        super().__init__(clip, tokenizer, train.pictures, train.caption, np.arange(len(train)), held_out)
+        self.shown, self.seen, self.shown_labels = shown, labels(train), labels(shown)
+        sees = {f"sees {name}": nn.Linear(WIDTH, len(values)) for name, values in ATTRIBUTES.items()}
+        reads = {f"reads {name}": nn.Linear(WIDTH, len(values) + 1) for name, values in ATTRIBUTES.items()}
+        self.heads = nn.ModuleDict(sees | reads)
+        self.modules["heads"] = self.heads
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Figures]:
+        vision, text = self._see(batch["picture"]), self._read(batch["ids"])
+        contrast = self._contrast(vision, text)
+        attributes = self._attribute_loss(vision, text, batch["index"], batch["caption"])
+        return contrast + 0.5 * attributes, {"contrast": contrast.item(), "attributes": attributes.item()}
 
     def _attribute_loss(
         self, vision: torch.Tensor, text: torch.Tensor, indices: np.ndarray, captions: list[str]
@@ -102,27 +173,19 @@ class ClipTask:
             losses.append(F.cross_entropy(reads.float(), named[name].to(reads.device)))
         return torch.stack(losses).sum()
 
-    def validate(self) -> dict[str, float]:
-        """Share of 400 held-out pictures whose plain caption is the nearest of all 400."""
-        scenes = self.held_out.scenes[:400]
-        ids = encode_captions(self.tokenizer, [plain_caption(scene) for scene in scenes]).to(self.clip.device)
-        pictures = to_tensor(self.held_out.pictures[: len(scenes)], str(self.clip.device))
-        vision = torch.cat([self.clip.vision_model(part).pooler_output for part in pictures.split(100)])
-        logits = self._similarity(vision, self.clip.text_model(ids).pooler_output)
-        target = torch.arange(len(scenes), device=logits.device)
-        seen = labels(self.held_out)
+    def validate(self) -> Figures:
+        """Retrieval among plain captions of scenes that were never shown, and the heads' right answers on them."""
+        count, scenes = len(self.held_out), self.shown.scenes[: len(self.held_out)]
+        parts = np.array_split(self.held_out, self._parts())
+        vision = torch.cat([self._see(self.shown.pictures[part]) for part in parts])
         figures = {
-            f"sees_{name}": (self.heads[f"sees {name}"](vision).argmax(1).cpu() == seen[name][: len(scenes)])
+            f"sees_{name}": (self.heads[f"sees {name}"](vision).argmax(1).cpu() == self.shown_labels[name][:count])
             .float()
             .mean()
             .item()
             for name in ATTRIBUTES
         }
-        return {"retrieval": (logits.argmax(1) == target).float().mean().item(), **figures}
-
-    def sample(self, path: Path) -> dict[str, float]:
-        """CLIP has nothing to show."""
-        return {}
+        return {"retrieval": self._retrieval(vision, [plain_caption(scene) for scene in scenes]), **figures}
 
 
 def read_labels(captions: list[str]) -> dict[str, torch.Tensor]:

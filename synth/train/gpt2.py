@@ -6,18 +6,22 @@ beginning there is no loss. So the model learns to go on from any phrase and to 
 
 import random
 import string
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from synth.train.arrays import step_random
-from synth.train.loop import Recipe
+from synth.train.loop import Figures
+from synth.train.processes import Batch
+from synth.train.recipe import Recipe
 
+Begin = Callable[[str, random.Random], tuple[str, str]]
 NO_LOSS = -100
 VALIDATION_TEXTS = 512
+LONGEST = 256  # tokens of a text that are learned from
 
 
 def make_gpt2(tokenizer: GPT2Tokenizer, *, width: int = 160, layers: int = 4, heads: int = 5) -> GPT2LMHeadModel:
@@ -37,51 +41,89 @@ def make_gpt2(tokenizer: GPT2Tokenizer, *, width: int = 160, layers: int = 4, he
 
 
 class Gpt2Task:
-    """Predict the next token of prompts; `text(rng)` gives a prompt."""
+    """Predict the next token of prompts.
 
-    name = "gpt2"
+    text(rng): a prompt. begin(text, rng): what of it is given, and what is learned. held_out: texts to measure on.
+    """
 
-    def __init__(self, gpt2: GPT2LMHeadModel, tokenizer: GPT2Tokenizer, text: Callable[[random.Random], str]) -> None:
-        self.gpt2, self.tokenizer, self.text = gpt2, tokenizer, text
+    name, metric, higher = "gpt2", "loss", False
+
+    def __init__(
+        self,
+        gpt2: GPT2LMHeadModel,
+        tokenizer: GPT2Tokenizer,
+        text: Callable[[random.Random], str],
+        *,
+        begin: Begin | None = None,
+        held_out: Sequence[str] | None = None,
+    ) -> None:
+        self.gpt2, self.tokenizer, self.text, self.begin = gpt2, tokenizer, text, begin or as_typed
+        rng = random.Random("validation")
+        texts = [text(rng) for _ in range(VALIDATION_TEXTS)] if held_out is None else held_out[:VALIDATION_TEXTS]
+        self.held_out = [("", item) for item in texts]
         gpt2.set_attn_implementation("eager")  # several times faster than the fused kernel in bf16 on CPUs
         self.modules = {"gpt2": gpt2}
         self.scales: dict[str, float] = {}
 
-    def loss(self, step: int, recipe: Recipe) -> tuple[torch.Tensor, dict[str, float]]:
-        return self._loss(texts_of_step(step, recipe, self.text)), {}
+    def draw(self, step: int, recipe: Recipe) -> Batch:
+        return self._batch(texts_of_step(step, recipe, self.text, self.begin))
 
-    def _loss(self, texts: list[tuple[str, str]]) -> torch.Tensor:
-        """Cross-entropy in nats a token of (beginning without loss, text with loss)."""
+    def _batch(self, texts: list[tuple[str, str]]) -> Batch:
+        """Token ids and targets, (n, T) each, of (beginning without loss, text with loss), and each token's weight."""
         rows = [self._tokens(*text) for text in texts]
         length = max(len(ids) for ids, _ in rows)
         end = self.tokenizer.eos_token_id
-        ids = torch.tensor([row + [end] * (length - len(row)) for row, _ in rows])
         targets = torch.tensor([row + [NO_LOSS] * (length - len(row)) for _, row in rows])
-        logits = self.gpt2(ids.to(self.gpt2.device)).logits.float()
-        return F.cross_entropy(
-            logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten().to(logits.device), ignore_index=NO_LOSS
-        )
+        learned = (targets[:, 1:] != NO_LOSS).sum()
+        return {
+            "ids": torch.tensor([row + [end] * (length - len(row)) for row, _ in rows]),
+            "targets": targets,
+            "weight": (len(rows) / learned).repeat(len(rows)),  # so that the mean over samples is the mean over tokens
+        }
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Figures]:
+        """Cross-entropy in nats a token."""
+        device = self.gpt2.device
+        logits = self.gpt2(batch["ids"].to(device)).logits.float()
+        targets = batch["targets"][:, 1:].to(device)
+        costs = F.cross_entropy(logits[:, :-1].transpose(1, 2), targets, ignore_index=NO_LOSS, reduction="none")
+        return (costs.sum(1) * batch["weight"].to(device)).mean(), {}
 
     def _tokens(self, given: str, text: str) -> tuple[list[int], list[int]]:
         end = self.tokenizer.eos_token_id
         before = [end, *self.tokenizer(given).input_ids] if given else [end]
         after = [*self.tokenizer(text).input_ids, end]
-        return before + after, [NO_LOSS] * len(before) + after
+        ids, targets = before + after, [NO_LOSS] * len(before) + after
+        return ids[:LONGEST], targets[:LONGEST]
 
-    def validate(self) -> dict[str, float]:
-        rng = random.Random("validation")
-        texts = [("", self.text(rng)) for _ in range(VALIDATION_TEXTS)]
-        return {"loss": self._loss(texts).item()}
+    def validate(self) -> Figures:
+        """Cross-entropy of the held-out texts, in nats a token."""
+        parts = [self._batch(self.held_out[start : start + 64]) for start in range(0, len(self.held_out), 64)]
+        tokens = [len(part["ids"]) / part["weight"][0].item() for part in parts]
+        costs = [self.loss(part)[0].item() * count for part, count in zip(parts, tokens, strict=True)]
+        return {"loss": sum(costs) / sum(tokens)}
 
-    def sample(self, path: Path) -> dict[str, float]:
+    @torch.inference_mode()
+    def text_costs(self) -> np.ndarray:
+        """Cross-entropy in nats a token of each held-out text: (n,)."""
+        return np.array([self.loss(self._batch([text]))[0].item() for text in self.held_out])
+
+    def sample(self) -> tuple[None, Figures]:
         """A language model has no picture to show."""
-        return {}
+        return None, {}
 
 
-def texts_of_step(step: int, recipe: Recipe, text: Callable[[random.Random], str]) -> list[tuple[str, str]]:
+def texts_of_step(
+    step: int, recipe: Recipe, text: Callable[[random.Random], str], begin: Begin
+) -> list[tuple[str, str]]:
     """What a step learns from: (beginning without loss, text with loss), `recipe.batch_size` times."""
     rng = step_random(recipe.seed, step)
-    return [as_typed(text(rng), rng) for _ in range(recipe.batch_size)]
+    return [begin(text(rng), rng) for _ in range(recipe.batch_size)]
+
+
+def whole(text: str, rng: random.Random) -> tuple[str, str]:
+    """All of a text is learned."""
+    return "", text
 
 
 def as_typed(text: str, rng: random.Random) -> tuple[str, str]:

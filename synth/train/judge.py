@@ -1,13 +1,13 @@
 """Trains the judge that marks generated vignettes (synth/vignettes/judge.py)."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from synth.train.arrays import step_rng, to_tensor
-from synth.train.loop import Recipe
+from synth.train.loop import Figures
+from synth.train.processes import Batch
+from synth.train.recipe import Recipe
 from synth.vignettes.attributes import ATTRIBUTES
 from synth.vignettes.dataset import PictureSet
 from synth.vignettes.judge import Judge
@@ -16,7 +16,7 @@ from synth.vignettes.judge import Judge
 class JudgeTask:
     """Classify each of the six attributes of rendered scenes."""
 
-    name = "judge"
+    name, metric, higher = "judge", "least", True
 
     def __init__(self, judge: Judge, train: PictureSet, held_out: PictureSet) -> None:
         self.judge, self.train, self.held_out = judge, train, held_out
@@ -24,25 +24,32 @@ class JudgeTask:
         self.scales: dict[str, float] = {}
         self.labels, self.held_out_labels = labels(train), labels(held_out)
 
-    def loss(self, step: int, recipe: Recipe) -> tuple[torch.Tensor, dict[str, float]]:
-        """Cross-entropy, with small shifts and a slight blur at random, so that it reads shapes and not pixels."""
+    def draw(self, step: int, recipe: Recipe) -> Batch:
+        """Pictures with small shifts and a slight blur at random, so that it reads shapes and not pixels."""
         rng = step_rng(recipe.seed, step)
         indices = np.sort(rng.integers(0, len(self.train), recipe.batch_size))
-        pictures = self._pictures(self.train, indices)
+        pictures = to_tensor(self.train.pictures[indices])
         pictures = torch.roll(pictures, tuple(rng.integers(-3, 4, 2).tolist()), dims=(2, 3))
         if rng.random() < 0.3:
             pictures = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        logits = self.judge(pictures)
+        return {"picture": pictures} | {name: self.labels[name][indices] for name in ATTRIBUTES}
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Figures]:
+        """Cross-entropy of each attribute."""
+        device = self._device()
+        logits = self.judge(batch["picture"].to(device))
         losses = [
-            F.cross_entropy(logits[name].float(), self.labels[name][indices], label_smoothing=0.02)
-            for name in ATTRIBUTES
+            F.cross_entropy(logits[name].float(), batch[name].to(device), label_smoothing=0.02) for name in ATTRIBUTES
         ]
         return torch.stack(losses).sum(), {}
 
-    def _pictures(self, pictures: PictureSet, indices: np.ndarray | slice) -> torch.Tensor:
-        return to_tensor(pictures.pictures[indices], str(next(self.judge.parameters()).device))
+    def _device(self) -> str:
+        return str(next(self.judge.parameters()).device)
 
-    def validate(self) -> dict[str, float]:
+    def _pictures(self, pictures: PictureSet, indices: slice) -> torch.Tensor:
+        return to_tensor(pictures.pictures[indices], self._device())
+
+    def validate(self) -> Figures:
         """Share of held-out scenes that are read right, of each attribute and at the least."""
         parts = [slice(i, min(i + 100, len(self.held_out))) for i in range(0, len(self.held_out), 100)]
         logits = [self.judge(self._pictures(self.held_out, part)) for part in parts]
@@ -55,9 +62,9 @@ class JudgeTask:
         }
         return {"least": min(figures.values()), **figures}
 
-    def sample(self, path: Path) -> dict[str, float]:
+    def sample(self) -> tuple[None, Figures]:
         """A classifier has nothing to show."""
-        return {}
+        return None, {}
 
 
 def labels(pictures: PictureSet) -> dict[str, torch.Tensor]:

@@ -1,10 +1,10 @@
-"""The training loop: any task, any device, exact resume.
+"""The training loop: any task, any device, any number of processes, exact resume.
 
 What happens at step s depends on the recipe, the weights and s alone: a task draws its batch and its noise from
 generators seeded by (recipe.seed, s). A training that was killed and resumed therefore takes the same steps as one that
 was not, and no generator state needs saving.
 
-The loop knows nothing about pictures or words; a task knows nothing about optimizers, averages or files.
+The loop knows nothing about pictures or words; a task knows nothing about optimizers, averages, processes or files.
 """
 
 import json
@@ -12,46 +12,22 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from synth.errors import ModelError
-from synth.train.checkpoints import checkpoints, load_checkpoint, save_checkpoint
+from synth.errors import ModelError, TrainError
+from synth.train.checkpoints import checkpoints, last_good, load_checkpoint, rotate, save_checkpoint
+from synth.train.processes import Batch, Processes, Whole, gathered, spread_like
+from synth.train.recipe import Recipe
+from synth.train.stopping import Stop
 
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a task is optimised.
-
-    learning_rate: peak, after `warmup` steps; it stays there until the last `decay` share of the steps, when it falls
-        to zero along a cosine ("warm-up, stable, decay", Hu et al. 2024), so a training can be prolonged from its
-        plateau.
-    prolonged: steps at which earlier, shorter trainings ended before this one took them up again; the learning rate
-        fell to zero there too, so a recipe with them tells all of what was done.
-    ema: decay of the weight average that is validated and exported (0: none).
-    precision: "fp32", "bf16" (autocast) or "auto": bf16 where the hardware multiplies it natively, else fp32.
-    validate_every, checkpoint_every: in steps.
-    """
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    warmup: int = 100
-    decay: float = 0.3
-    prolonged: tuple[int, ...] = ()
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    ema: float = 0.999
-    precision: str = "auto"
-    validate_every: int = 500
-    checkpoint_every: int = 500
-    seed: int = 0
+Figures = dict[str, float]
 
 
 class Task(Protocol):
@@ -61,15 +37,22 @@ class Task(Protocol):
     modules: dict[str, nn.Module]
     scales: dict[str, float]
     """Learning-rate factor of each module, 1 where it is not named."""
+    metric: str
+    """The figure of `validate` that says how good it is."""
+    higher: bool
+    """Whether more of the metric is better."""
 
-    def loss(self, step: int, recipe: Recipe) -> tuple[torch.Tensor, dict[str, float]]:
-        """The loss of the batch of this step, and what else is worth logging."""
+    def draw(self, step: int, recipe: Recipe) -> Batch:
+        """All samples of a step, on the CPU; each value has `recipe.batch_size` entries."""
 
-    def validate(self) -> dict[str, float]:
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Figures]:
+        """The loss of some samples, a mean over them, and what else is worth logging."""
+
+    def validate(self) -> Figures:
         """Figures on held-out data, with the averaged weights in place; always the same data and noise."""
 
-    def sample(self, path: Path) -> dict[str, float]:
-        """Write a picture of what the averaged weights can do to `path` (a PNG); figures read off it, if any."""
+    def sample(self) -> tuple[Image.Image | None, Figures]:
+        """A picture of what the averaged weights can do, or None, and figures read off it, if any."""
 
 
 def native_bf16(device: str) -> bool:
@@ -82,82 +65,129 @@ def native_bf16(device: str) -> bool:
 class Trainer:
     """Runs a task to the end of its recipe in a folder, resuming whatever is there.
 
-    folder: receives log.jsonl (a line every 20 steps and at each validation), checkpoints/ and samples/.
+    folder: receives log.jsonl (a line every 20 steps, more often in short trainings, and at each validation),
+        checkpoints/ and samples/.
+    facts: written into each checkpoint. on_line: called with each line of the log, in the main process.
     """
 
-    LOG_EVERY = 20
+    UNSETTLED = 20  # steps after which it is known what is usual
+    REMEMBERED = 0.95  # of that, from one step to the next
 
-    def __init__(self, task: Task, recipe: Recipe, folder: Path, *, device: str = "cpu") -> None:
-        self.task, self.recipe, self.folder, self.device = task, recipe, Path(folder), device
+    def __init__(
+        self,
+        task: Task,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        facts: dict[str, Any] | None = None,
+        on_line: Callable[[Figures], None] | None = None,
+    ) -> None:
+        self.task, self.recipe, self.folder = task, recipe, Path(folder)
+        self.processes = Processes(device)
+        self.processes.check(recipe)
+        self.device, self.facts, self.on_line = self.processes.device, facts or {}, on_line
         for module in task.modules.values():
-            module.to(device=device, memory_format=torch.channels_last).train()
-        self.parameters = {
-            f"{name}/{parameter_name}": parameter
-            for name, module in task.modules.items()
-            for parameter_name, parameter in module.named_parameters()
-            if parameter.requires_grad
-        }
+            module.to(device=self.device, memory_format=torch.channels_last).train()
+        optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas, fused=True)
+        self.whole, self.optimizer = self.processes.accelerator.prepare(Whole(task.modules), optimizer)
+        self.parameters = self._trained()
         self.average = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
-        self.optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas, fused=True)
-        self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native_bf16(device))
-        self.step = 0
+        self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native_bf16(self.device))
+        self.step, self.figures, self.usual = 0, {}, {}
+        self.log_every = min(20, max(1, recipe.steps // 50))
         self.log_path = self.folder / "log.jsonl"
 
-    def run(self, on_step: Callable[[int, float], None] | None = None) -> dict[str, float]:
+    def run(self, on_step: Callable[[int, float], None] | None = None) -> Figures:
         """Train until the recipe's last step; the last validation's figures.
 
-        Ctrl-C writes a checkpoint before it is raised again. A loss that is not finite raises a ModelError that names
-        the last good checkpoint.
+        Ctrl-C and SIGTERM write a checkpoint after the step and raise KeyboardInterrupt. A loss that is not finite, and
+        a spike, raise a TrainError that names the last good checkpoint.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
-        figures: dict[str, float] = {}
-        bar = tqdm(total=self.recipe.steps, initial=self.step, desc=self.task.name, unit="step", mininterval=5)
-        try:
+        bar = tqdm(
+            total=self.recipe.steps, initial=self.step, desc=self.task.name, unit="step", mininterval=5,
+            disable=not self.processes.main,
+        )  # fmt: skip
+        with Stop() as stop, bar:
             while self.step < self.recipe.steps:
-                loss = self._train_step()
+                loss, stopped = self._train_step(stop.asked)
                 bar.update()
                 if on_step:
                     on_step(self.step, loss)
-                last = self.step == self.recipe.steps
-                if last or self.step % self.recipe.validate_every == 0:
-                    figures = self._validate()
-                    bar.set_postfix({name: f"{value:.4g}" for name, value in list(figures.items())[:4]})
-                if last or self.step % self.recipe.checkpoint_every == 0:
-                    self.save()
-        except KeyboardInterrupt:
-            self.save()
-            raise
-        finally:
-            bar.close()
-        return figures or self._last_figures()
+                self._validate_and_save(bar, stopped)
+                if stopped:
+                    raise KeyboardInterrupt
+        return self.figures or self._last_figures()
 
-    def _train_step(self) -> float:
+    def _validate_and_save(self, bar: tqdm, stopped: bool) -> None:
+        """Do what is due after a step."""
+        last = self.step == self.recipe.steps
+        self.figures = {}
+        if last or self.step % self.recipe.validate_every == 0:
+            self.figures = self._validate()
+            bar.set_postfix({name: f"{value:.4g}" for name, value in list(self.figures.items())[:4]})
+        best_so_far = self.figures and self.recipe.keep_best
+        if last or stopped or best_so_far or self.step % self.recipe.checkpoint_every == 0:
+            self.save()
+
+    def _train_step(self, stop: bool) -> tuple[float, bool]:
+        """One step; its loss, and whether any process was asked to stop."""
         started = time.perf_counter()
         rate = self._set_learning_rate()
-        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.bf16):
-            loss, facts = self.task.loss(self.step, self.recipe)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip_norm)
-        value = loss.item()
-        if not math.isfinite(value):
-            good = (checkpoints(self.folder / "checkpoints") or ["none"])[-1]
-            raise ModelError(
-                f"{self.task.name}: the loss is {value} at step {self.step}; the last good checkpoint is {good}"
-            )
+        loss, facts = self._backward()
+        norm = self.processes.clip(list(self.parameters.values()), self.recipe.clip_norm)
+        loss, stopped = self.processes.mean(loss, float(stop))
+        self._check(loss, norm)
         self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         self._update_average()
         self.step += 1
-        if self.step % self.LOG_EVERY == 0:
+        if self.step % self.log_every == 0:
             seconds = time.perf_counter() - started
-            self._log({"loss": value, "rate": rate, "gradient_norm": norm.item(), "seconds": seconds, **facts})
-        return value
+            self._log({"loss": loss, "rate": rate, "gradient_norm": norm, "seconds": seconds, **facts})
+        return loss, stopped > 0
+
+    def _backward(self) -> tuple[float, Figures]:
+        """Gradients of this step's batch; the mean loss of this process's share of it."""
+        batch, rounds = self.task.draw(self.step, self.recipe), self.recipe.accumulate
+        torch.manual_seed(hash((self.recipe.seed, self.step)))  # for dropout, where a network has it
+        total = 0.0
+        for number, part in enumerate(self.processes.parts(batch, rounds), start=1):
+            with self.processes.without_sync(self.whole, last=number == rounds):
+                with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.bf16):
+                    loss, facts = self.whole(lambda part=part: self.task.loss(part))
+                self.processes.accelerator.backward(loss / rounds)
+            total += loss.item() / rounds
+        return total, facts
+
+    def _check(self, loss: float, norm: float) -> None:
+        """TrainError if the loss or the gradient says that this step would do harm."""
+        found = {"loss": loss, "length of the gradient": norm}
+        limit = self.recipe.spike if self.step >= self.UNSETTLED else 0
+        for name, value in found.items():
+            usual = self.usual.get(name, value)
+            if not math.isfinite(value) or (limit and value > limit * usual):
+                raise TrainError(
+                    f"{self.task.name}: the {name} is {value:.4g} at step {self.step}, where {usual:.4g} is usual; "
+                    f"the last good checkpoint is {last_good(self.folder / 'checkpoints')}: lower the learning rate, "
+                    "or look at the data, and run again"
+                )
+            self.usual[name] = self.REMEMBERED * usual + (1 - self.REMEMBERED) * value
+
+    def _trained(self) -> dict[str, nn.Parameter]:
+        return {
+            f"{name}/{parameter_name}": parameter
+            for name, module in self.task.modules.items()
+            for parameter_name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        }
 
     def _groups(self) -> list[dict[str, Any]]:
         """One optimizer group for each module, weight decay on matrices only."""
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for name, parameter in self.parameters.items():
+        for name, parameter in self._trained().items():
             scale = self.task.scales.get(name.split("/")[0], 1.0)
             decay = self.recipe.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((scale, decay), []).append(parameter)
@@ -197,20 +227,33 @@ class Trainer:
         for name, parameter in self.parameters.items():
             parameter.copy_(values[name])
 
-    def _validate(self) -> dict[str, float]:
-        with self.averaged(), torch.no_grad():
-            figures = self.task.validate()
-            figures |= self.task.sample(self.folder / "samples" / f"step-{self.step:08d}.png")
+    def _validate(self) -> Figures:
+        figures: Figures = {}
+        sharded = self.processes.sharded  # then weights are of use only together
+        if self.processes.main or sharded:
+            run = self.whole if sharded else lambda work: work()
+            with self.averaged(), torch.no_grad():
+                figures = run(self.task.validate)
+                picture, drawn = run(self.task.sample)
+            figures |= drawn
+            if picture and self.processes.main:
+                path = self.folder / "samples" / f"step-{self.step:08d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture.save(path)
         self._log({f"validation_{name}": value for name, value in figures.items()})
+        self.processes.wait()
         return figures
 
-    def _log(self, facts: dict[str, float]) -> None:
+    def _log(self, facts: Figures) -> None:
+        if not self.processes.main:
+            return
+        line = {"step": self.step} | {name: round(value, 6) for name, value in facts.items()}
         with self.log_path.open("a", encoding="utf-8") as file:
-            file.write(
-                json.dumps({"step": self.step} | {name: round(value, 6) for name, value in facts.items()}) + "\n"
-            )
+            file.write(json.dumps(line) + "\n")
+        if self.on_line:
+            self.on_line(line)
 
-    def _last_figures(self) -> dict[str, float]:
+    def _last_figures(self) -> Figures:
         found = [line for line in read_log(self.log_path) if any(name.startswith("validation_") for name in line)]
         return (
             {name.removeprefix("validation_"): value for name, value in found[-1].items() if name != "step"}
@@ -218,34 +261,52 @@ class Trainer:
             else {}
         )
 
-    def save(self) -> Path:
-        """Write a checkpoint of this step."""
-        tensors = {f"weights/{name}": parameter for name, parameter in self.parameters.items()}
-        tensors |= {f"average/{name}": tensor for name, tensor in self.average.items()}
+    def save(self) -> None:
+        """Write a checkpoint of this step, and remove those that need not stay."""
+        tensors = {f"weights/{name}": gathered(parameter) for name, parameter in self.parameters.items()}
+        tensors |= {f"average/{name}": gathered(tensor) for name, tensor in self.average.items()}
         for name, parameter in self.parameters.items():
             state = self.optimizer.state.get(parameter, {})
-            tensors |= {f"adam/{moment}/{name}": tensor for moment, tensor in state.items()}
-        return save_checkpoint(self.folder / "checkpoints", self.step, tensors, {"recipe": asdict(self.recipe)})
+            tensors |= {f"adam/{moment}/{name}": gathered(tensor) for moment, tensor in state.items()}
+        if not self.processes.main:
+            return
+        folder = self.folder / "checkpoints"
+        facts = {"task": self.task.name, "recipe": asdict(self.recipe), "usual": self.usual, "figures": self.figures}
+        save_checkpoint(folder, self.step, tensors, facts | self.facts)
+        rotate(
+            folder, keep_last=self.recipe.keep_last, keep_best=self.recipe.keep_best,
+            metric=self.task.metric, higher=self.task.higher,
+        )  # fmt: skip
 
-    @torch.no_grad()
     def _resume(self) -> None:
         found = checkpoints(self.folder / "checkpoints")
-        if not found:
-            return
-        tensors, facts = load_checkpoint(found[-1])
-        missing = [name for name in self.parameters if f"weights/{name}" not in tensors]
-        if missing:
-            raise ModelError(f"{found[-1]} is of another model (no {missing[0]}); train in another folder")
+        if found:
+            self._restore(found[-1])
+        if self.processes.main:
+            self._forget_log_after(self.step)
+
+    @torch.no_grad()
+    def _restore(self, path: Path) -> None:
+        """Weights, averages, optimizer and step as a checkpoint has them."""
+        tensors, facts = load_checkpoint(path)
+        self._check_shapes(path, tensors)
         for name, parameter in self.parameters.items():
-            parameter.copy_(tensors[f"weights/{name}"])
-            self.average[name].copy_(tensors[f"average/{name}"])
+            parameter.copy_(spread_like(parameter, tensors[f"weights/{name}"]))
+            self.average[name].copy_(spread_like(parameter, tensors[f"average/{name}"]))
             self.optimizer.state[parameter] = {
-                moment: tensors[f"adam/{moment}/{name}"].to("cpu" if moment == "step" else self.device)
+                moment: tensors[key] if moment == "step" else spread_like(parameter, tensors[key])
                 for moment in ("step", "exp_avg", "exp_avg_sq")
-                if f"adam/{moment}/{name}" in tensors
+                if (key := f"adam/{moment}/{name}") in tensors
             }
-        self.step = facts["step"]
-        self._forget_log_after(self.step)
+        self.step, self.usual = facts["step"], facts.get("usual", {})
+
+    def _check_shapes(self, path: Path, tensors: dict[str, torch.Tensor]) -> None:
+        """ModelError unless the checkpoint is of a model like this one."""
+        for name, parameter in self.parameters.items():
+            found = tensors.get(f"weights/{name}")
+            if found is None or found.shape != parameter.shape:
+                what = "has no" if found is None else f"has {tuple(found.shape)} where {tuple(parameter.shape)} fits as"
+                raise ModelError(f"{path} is of another model (it {what} {name}); train in another folder")
 
     def _forget_log_after(self, step: int) -> None:
         kept = [line for line in read_log(self.log_path) if line["step"] <= step]
@@ -264,7 +325,7 @@ def learning_rate_factor(step: int, recipe: Recipe) -> float:
     return warm * 0.5 * (1 + math.cos(math.pi * (step - start) / max(1.0, end - start)))
 
 
-def read_log(path: Path) -> list[dict[str, float]]:
+def read_log(path: Path) -> list[Figures]:
     """The lines of a training log; a half-written last line, left by a kill, is passed over."""
     if not path.exists():
         return []

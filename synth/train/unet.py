@@ -1,27 +1,31 @@
-"""The denoiser: a Stable Diffusion 2 UNet that learns v-prediction on cached latents (Salimans & Ho 2022).
+"""The denoiser: a Stable Diffusion UNet that learns to predict noise, or v (Salimans & Ho 2022), on cached latents.
 
-The text encoder starts as CLIP's text tower and goes on learning with the UNet at a lower rate. The noise schedule is
-Stable Diffusion's scaled-linear one, shifted so that its last step is pure noise (Lin et al. 2023): without that, a
-model of small pictures never learns how bright or dark a picture should be.
+In the bundled models the text encoder starts as CLIP's text tower and goes on learning with the UNet at a lower rate,
+and the noise schedule is Stable Diffusion's scaled-linear one, shifted so that its last step is pure noise (Lin et al.
+2023): without that, a model of small pictures never learns how bright or dark a picture should be.
 """
 
+import random
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
+from PIL import Image
+from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from synth.train.arrays import step_generator, step_random, step_rng
-from synth.train.clip import encode_captions
-from synth.train.loop import Recipe
+from synth.train.conditions import NO_CAPTION, Conditions
+from synth.train.loop import Figures
+from synth.train.processes import Batch
+from synth.train.recipe import Recipe
 
 TIMESTEPS = 1000
-VALIDATION_PICTURES = 256
-NO_CAPTION = ""
+VALIDATION_SAMPLES = 256
+Latents = torch.Tensor | np.ndarray
 
 
 def make_unet(latent_channels: int, text_width: int, sample_size: int, widths: tuple[int, ...]) -> UNet2DConditionModel:
@@ -59,88 +63,112 @@ def make_scheduler() -> DDIMScheduler:
 
 
 class UnetTask:
-    """Predict v from noisy latents and captions.
+    """Predict noise, or v, from noisy latents and captions.
 
-    latents: (n, channels, s, s), scaled to unit deviation, in any precision; `caption(index, rng)` gives a text for
-    each; the last `VALIDATION_PICTURES` of them are never trained on. drop: share of samples whose caption is empty,
-    which classifier-free guidance needs.
+    modules: what is trained, by the names that they have in a pipeline: "unet", perhaps "text_encoder".
+    conditions: captions as the UNet takes them. latents: (n, channels, h, w), scaled to unit deviation, any precision.
+    caption(index, rng): a text for a picture. train, held_out: indices to learn from, and to measure on.
+    scheduler: whose noise schedule and prediction type the UNet is to fit.
+    drop: share of samples whose caption is empty. text_rate: the text encoder's share of the learning rate.
+    snr_gamma: min-SNR weighting (Hang et al. 2023); 0 weighs all timesteps alike.
+    show: draws a sample sheet.
     """
 
-    name = "unet"
+    name, metric, higher = "unet", "loss", False
 
     def __init__(
         self,
-        unet: UNet2DConditionModel,
-        text_encoder: CLIPTextModel,
-        tokenizer: CLIPTokenizer,
-        latents: torch.Tensor,
-        caption: Callable[[int, object], str],
+        modules: dict[str, nn.Module],
+        conditions: Conditions,
+        latents: Latents,
+        caption: Callable[[int, random.Random], str],
+        train: np.ndarray,
+        held_out: np.ndarray,
+        scheduler: DDIMScheduler,
         *,
-        show: Callable[["UnetTask", Path], dict[str, float]] | None = None,
+        show: Callable[[], tuple[Image.Image | None, Figures]] | None = None,
         drop: float = 0.1,
         text_rate: float = 0.2,
+        snr_gamma: float = 0.0,
         compile: bool = False,
     ) -> None:
-        self.unet, self.text_encoder, self.tokenizer = unet, text_encoder, tokenizer
-        self.latents, self.caption, self.show, self.drop = latents, caption, show, drop
-        self.count = len(latents) - VALIDATION_PICTURES
-        self.modules = {"unet": unet, "text_encoder": text_encoder}
+        self.modules, self.unet, self.conditions = modules, modules["unet"], conditions
+        self.latents, self.caption, self.train, self.held_out = latents, caption, train, held_out
         self.scales = {"text_encoder": text_rate}
-        self.alphas = make_scheduler().alphas_cumprod.float()
-        # Plain products: several times faster than the fused kernels in bf16 on CPUs.
-        unet.set_attn_processor(AttnProcessor())
-        text_encoder.set_attn_implementation("eager")
-        self.forward = torch.compile(unet) if compile else unet
+        self.show, self.drop, self.snr_gamma = show, drop, snr_gamma
+        self.alphas = scheduler.alphas_cumprod.float()
+        self.predicts_v = scheduler.config.prediction_type == "v_prediction"
+        self.forward = torch.compile(self.unet) if compile else self.unet
 
-    def loss(self, step: int, recipe: Recipe) -> tuple[torch.Tensor, dict[str, float]]:
-        """Mean squared error of v, the timesteps spread evenly over the batch."""
+    def draw(self, step: int, recipe: Recipe) -> Batch:
+        """Latents, captions, noise and timesteps, these spread evenly over the batch."""
         rng, words = step_rng(recipe.seed, step), step_random(recipe.seed, step)
-        indices = rng.integers(0, self.count, recipe.batch_size)
+        indices = self.train[rng.integers(0, len(self.train), recipe.batch_size)]
         captions = [NO_CAPTION if words.random() < self.drop else self.caption(int(i), words) for i in indices]
         spread = (np.arange(recipe.batch_size) + rng.random(recipe.batch_size)) / recipe.batch_size
-        timesteps = torch.from_numpy((spread * TIMESTEPS).astype(np.int64))
-        noisy, target, timesteps = self._noised(indices, timesteps, step_generator(recipe.seed, step))
-        predicted = self.forward(noisy, timesteps, self._encode(captions)).sample
-        return F.mse_loss(predicted.float(), target), {}
+        timesteps = torch.from_numpy((spread * len(self.alphas)).astype(np.int64))
+        return self.batch(indices, captions, timesteps, step_generator(recipe.seed, step))
 
-    def _noised(
-        self, indices: np.ndarray, timesteps: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def batch(
+        self, indices: np.ndarray, captions: list[str], timesteps: torch.Tensor, generator: torch.Generator
+    ) -> Batch:
+        """What `loss` and `errors` take, for pictures with these captions, noised to these timesteps."""
+        latents = torch.as_tensor(self.latents[indices]).float()
+        noise = torch.randn(latents.shape, generator=generator)
+        return {"latents": latents, "noise": noise, "timesteps": timesteps} | self.conditions.draw(captions)
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Figures]:
+        """Mean squared error of the prediction, weighted by timestep."""
+        return (self.errors(batch, self.forward) * self._weights(batch["timesteps"])).mean(), {}
+
+    def errors(self, batch: Batch, unet: Callable[..., Any]) -> torch.Tensor:
+        """Mean squared error of each sample: (n,)."""
         device = self.unet.device
-        latents = self.latents[torch.from_numpy(indices)].float()
-        noise = torch.randn(latents.shape, generator=generator).to(device)
-        latents, timesteps = latents.to(device), timesteps.to(device)
+        noisy, target, timesteps = self._noised(batch, device)
+        predicted = unet(noisy, timesteps, **self.conditions.encode(batch, device)).sample
+        return (predicted.float() - target).pow(2).mean((1, 2, 3))
+
+    def _noised(self, batch: Batch, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        latents, noise, timesteps = (batch[name].to(device) for name in ("latents", "noise", "timesteps"))
         alpha = self.alphas.to(device)[timesteps].view(-1, 1, 1, 1)
         signal, sigma = alpha.sqrt(), (1 - alpha).sqrt()
         noisy = (signal * latents + sigma * noise).contiguous(memory_format=torch.channels_last)
-        return noisy, signal * noise - sigma * latents, timesteps
+        return noisy, signal * noise - sigma * latents if self.predicts_v else noise, timesteps
 
-    def _encode(self, captions: list[str]) -> torch.Tensor:
-        return self.text_encoder(encode_captions(self.tokenizer, captions).to(self.unet.device)).last_hidden_state
+    def _weights(self, timesteps: torch.Tensor) -> torch.Tensor:
+        """min(SNR, gamma) / SNR for noise, min(SNR, gamma) / (SNR + 1) for v: (n,)."""
+        if not self.snr_gamma:
+            return torch.ones((), device=self.unet.device)
+        alpha = self.alphas[timesteps]
+        snr = (alpha / (1 - alpha)).clamp_min(1e-8)
+        capped = snr.clamp_max(self.snr_gamma)
+        return (capped / (snr + 1 if self.predicts_v else snr)).to(self.unet.device)
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Figures:
         """Error with the right caption, with another picture's and with none: the gaps say whether it listens."""
-        indices = np.arange(self.count, self.count + VALIDATION_PICTURES)
+        indices = np.resize(self.held_out, min(VALIDATION_SAMPLES, max(64, len(self.held_out))))
         right = [self.caption(int(i), step_random(0, int(i))) for i in indices]
         wrong, none = right[7:] + right[:7], [NO_CAPTION] * len(right)
-        timesteps = torch.arange(VALIDATION_PICTURES) * 389 % TIMESTEPS
-        noisy, target, timesteps = self._noised(indices, timesteps, torch.Generator().manual_seed(1))
+        timesteps = torch.arange(len(indices)) * 389 % len(self.alphas)
         return {
-            name: F.mse_loss(self._predict(noisy, timesteps, captions), target).item()
+            name: self._error(indices, captions, timesteps)
             for name, captions in (("loss", right), ("wrong", wrong), ("none", none))
         }
 
-    def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, captions: list[str]) -> torch.Tensor:
-        parts = range(0, len(captions), 64)
-        return torch.cat(
-            [
-                self.unet(noisy[i : i + 64], timesteps[i : i + 64], self._encode(captions[i : i + 64])).sample
-                for i in parts
-            ]
-        )
+    def _error(self, indices: np.ndarray, captions: list[str], timesteps: torch.Tensor) -> float:
+        batch = self.batch(indices, captions, timesteps, torch.Generator().manual_seed(1))
+        starts = range(0, len(indices), 64)
+        parts = [{name: values[start : start + 64] for name, values in batch.items()} for start in starts]
+        return torch.cat([self.errors(part, self.unet) for part in parts]).mean().item()
 
-    def sample(self, path: Path) -> dict[str, float]:
-        return self.show(self, path) if self.show else {}
+    def sample(self) -> tuple[Image.Image | None, Figures]:
+        return self.show() if self.show else (None, {})
+
+
+def plain_attention(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+    """Attention as plain products: on CPUs several times faster in bf16 than the fused kernels."""
+    unet.set_attn_processor(AttnProcessor())
+    text_encoder.set_attn_implementation("eager")
 
 
 def assemble(

@@ -13,7 +13,6 @@ The stages, in order; each reads what those before it left under the work folder
 With `warm=True` a stage that has no checkpoint yet starts from the shipped weights instead of from noise.
 """
 
-import hashlib
 import os
 import random
 import shutil
@@ -30,13 +29,16 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, GPT2LMHeadMode
 
 from synth.errors import InputError, ModelError
 from synth.train.checkpoints import checkpoints, load_checkpoint
-from synth.train.clip import ClipTask, make_clip
+from synth.train.clip import VignettesClipTask, make_clip
+from synth.train.conditions import LiveText
 from synth.train.gpt2 import Gpt2Task, make_gpt2
 from synth.train.judge import JudgeTask
-from synth.train.loop import Recipe, Trainer
+from synth.train.latents import cached_latents, weights_digest
+from synth.train.loop import Trainer
+from synth.train.recipe import Recipe
 from synth.train.tokenizers import train_clip_tokenizer, train_gpt2_tokenizer
-from synth.train.unet import UnetTask, assemble, make_unet
-from synth.train.vae import VaeTask, encode_all, make_vae
+from synth.train.unet import VALIDATION_SAMPLES, UnetTask, assemble, make_unet, plain_attention
+from synth.train.vae import VaeTask, make_vae
 from synth.train.vignettes_samples import show
 from synth.vignettes import recipe as recipes
 from synth.vignettes.captions import caption, prompt
@@ -147,7 +149,7 @@ class Workshop:
 
 def train_vae(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     train, held_out = shop.pictures()
-    return _run(VaeTask(shop.new_vae(), train.pictures, held_out.pictures), shop, recipe)
+    return _run(VaeTask(shop.new_vae(), train.pictures, np.arange(len(train)), held_out.pictures), shop, recipe)
 
 
 def train_judge(shop: Workshop, recipe: Recipe) -> dict[str, float]:
@@ -163,7 +165,7 @@ def train_tokenizers(shop: Workshop, recipe: Recipe) -> dict[str, float]:
 
 
 def train_clip(shop: Workshop, recipe: Recipe) -> dict[str, float]:
-    return _run(ClipTask(shop.new_clip(), shop.clip_tokenizer(), *shop.pictures()), shop, recipe)
+    return _run(VignettesClipTask(shop.new_clip(), shop.clip_tokenizer(), *shop.pictures()), shop, recipe)
 
 
 def train_unet(shop: Workshop, recipe: Recipe) -> dict[str, float]:
@@ -171,13 +173,18 @@ def train_unet(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     vae, tokenizer = shop.vae(), shop.clip_tokenizer()
     latents = _latents(shop, vae, train)
     unet, text_encoder = shop.new_denoiser()
+    plain_attention(unet, text_encoder)
+    pipeline = assemble(vae, text_encoder, tokenizer, unet)
+    last = len(latents) - VALIDATION_SAMPLES
     task = UnetTask(
-        unet,
-        text_encoder,
-        tokenizer,
+        {"unet": unet, "text_encoder": text_encoder},
+        LiveText(text_encoder, tokenizer),
         latents * vae.config.scaling_factor,
         train.caption,
-        show=lambda task, path: show(assemble(vae, task.text_encoder, tokenizer, task.unet), _judge(shop), path),
+        np.arange(last),
+        np.arange(last, len(latents)),
+        pipeline.scheduler,
+        show=lambda: show(pipeline, _judge(shop)),
         compile=shop.compile,
     )
     return _run(task, shop, recipe)
@@ -241,21 +248,10 @@ def _run(task, shop: Workshop, recipe: Recipe) -> dict[str, float]:
 
 def _latents(shop: Workshop, vae: AutoencoderTiny, train: PictureSet) -> torch.Tensor:
     """Latents of the training pictures, computed once; tells the VAE the scale that gives them unit deviation."""
-    path = shop.work / "unet" / f"latents-{len(train)}-{_digest(vae)}.npy"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, encode_all(vae, train.pictures).numpy())
-    latents = torch.from_numpy(np.load(path))
+    file = shop.work / "unet" / f"latents-{len(train)}-{weights_digest(vae)}.npy"
+    latents = torch.from_numpy(np.array(cached_latents(vae, train.pictures, file, batch_size=64)))
     vae.register_to_config(scaling_factor=round(1 / latents.float().std().item(), 5))
     return latents
-
-
-def _digest(module: nn.Module) -> str:
-    """Names a module's weights, so that nothing computed with others is taken for theirs."""
-    found = hashlib.sha256()
-    for tensor in module.state_dict().values():
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:12]
 
 
 def _pipeline(shop: Workshop) -> StableDiffusionPipeline:

@@ -4,13 +4,13 @@ evaluation.csv holds 600 full captions of held-out scenes. It was fixed before t
 """
 
 import csv
-import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from synth.measure.intervals import wilson
 from synth.vignettes.attributes import ATTRIBUTES, Scene
 from synth.vignettes.captions import caption, parse
 from synth.vignettes.dataset import scene_at
@@ -45,9 +45,7 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float]:
-        z, n, p = 1.96, self.count, self.share
-        centre, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+        return wilson(self.right, self.count)
 
 
 def make_list() -> Iterator[Item]:

@@ -21,7 +21,7 @@ from synth.jobs import Job, Settings
 from synth.presets import advised, locate, resolve
 from synth.rendering import render
 from synth.train.arrays import psnr, to_tensor
-from synth.train.gpt2 import texts_of_step
+from synth.train.gpt2 import as_typed, texts_of_step
 from synth.vignettes.attributes import ATTRIBUTES
 from synth.vignettes.dataset import picture_seed, random_prompt, scene_at
 from synth.vignettes.evaluation import (
@@ -157,7 +157,7 @@ def training_texts() -> set[str]:
     """Every text that the bundled GPT-2 was trained on, made again from the recipe."""
     recipe = RECIPES["gpt2"]
     steps = tqdm(range(recipe.steps), desc="making GPT-2's texts again")
-    return {given + rest for step in steps for given, rest in texts_of_step(step, recipe, random_prompt)}
+    return {given + rest for step in steps for given, rest in texts_of_step(step, recipe, random_prompt, as_typed)}
 
 
 def failure_sheet(

@@ -24,9 +24,15 @@ def export_pipeline(pipeline: StableDiffusionPipeline, folder: Path) -> None:
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()  # too large for one file: in shards instead
     pipeline.unet.save_pretrained(folder / "unet", max_shard_size=_SHARD)
     _say_float32(folder)
-    vae = folder / "vae" / "config.json"
-    kept = {name: value for name, value in json.loads(vae.read_text()).items() if name != "block_out_channels"}
-    vae.write_text(json.dumps(kept, indent=2) + "\n")  # diffusers writes it, and warns of it when it reads it
+    tidy_vae(folder / "vae" / "config.json")
+
+
+def tidy_vae(config: Path) -> None:
+    """Take out of an AutoencoderTiny's config what diffusers writes there, and warns of when it reads it."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    if values.get("_class_name") == "AutoencoderTiny":
+        kept = {name: value for name, value in values.items() if name != "block_out_channels"}
+        config.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def export_gpt2(gpt2: GPT2LMHeadModel, tokenizer: GPT2Tokenizer, folder: Path) -> None:

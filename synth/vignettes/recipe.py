@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from synth.train.loop import Recipe
+from synth.train.recipe import Recipe
 
 TRAINING_PICTURES = 32_000
 HELD_OUT_PICTURES = 1_000

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from synth.errors import ModelError
+from synth.errors import InputError, ModelError, TrainError
 from synth.train.arrays import step_generator
-from synth.train.checkpoints import checkpoints, load_checkpoint
-from synth.train.loop import Recipe, Trainer, learning_rate_factor, read_log
+from synth.train.checkpoints import best_first, checkpoints, load_checkpoint
+from synth.train.loop import Trainer, learning_rate_factor, read_log
+from synth.train.recipe import Recipe
 
 RECIPE = Recipe(
     steps=60, batch_size=8, learning_rate=0.05, warmup=5, validate_every=20, checkpoint_every=5, precision="fp32"
@@ -28,7 +31,7 @@ RECIPE = Recipe(
 class Line:
     """A task small enough to train in a second: fit y = 3 x - 1 with a two-layer network."""
 
-    name = "line"
+    name, metric, higher = "line", "error", False
 
     def __init__(self, pause: float = 0.0) -> None:
         torch.manual_seed(0)
@@ -37,21 +40,23 @@ class Line:
         self.scales: dict[str, float] = {}
         self.pause = pause
         self.poison_at: int | None = None
+        self.poison = float("nan")
 
-    def loss(self, step, recipe):
+    def draw(self, step, recipe):
         time.sleep(self.pause)
         x = torch.rand(recipe.batch_size, 1, generator=step_generator(recipe.seed, step)) * 2 - 1
-        loss = (self.net(x) - (3 * x - 1)).pow(2).mean()
-        return (loss * float("nan") if step == self.poison_at else loss), {"mean_x": x.mean().item()}
+        return {"x": x, "y": (3 * x - 1) * (self.poison if step == self.poison_at else 1.0)}
+
+    def loss(self, batch):
+        loss = (self.net(batch["x"]) - batch["y"]).pow(2).mean()
+        return loss, {"mean_x": batch["x"].mean().item()}
 
     def validate(self):
         x = torch.linspace(-1, 1, 32).unsqueeze(1)
         return {"error": (self.net(x) - (3 * x - 1)).abs().mean().item()}
 
-    def sample(self, path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(str(self.validate()["error"]))
-        return {}
+    def sample(self):
+        return Image.new("L", (8, 8)), {}
 
 
 def final_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -78,7 +83,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
 
     def interrupt(step, loss):
         if step == 33:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         Trainer(Line(), RECIPE, tmp_path / "broken").run(on_step=interrupt)
@@ -118,9 +123,66 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
 def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(tmp_path):
     task = Line()
     task.poison_at = 12
-    with pytest.raises(ModelError, match=r"the loss is nan at step 12.*step-00000010\.safetensors"):
+    with pytest.raises(TrainError, match=r"the loss is nan at step 12.*step-00000010\.safetensors"):
         Trainer(task, RECIPE, tmp_path).run()
     assert all(tensor.isfinite().all() for tensor in final_weights(tmp_path).values())
+
+
+def test_a_spike_stops_before_it_does_harm(tmp_path):
+    task = Line()
+    task.poison_at, task.poison = 33, 1e4
+    with pytest.raises(TrainError, match=r"the loss is .* at step 33, where .* is usual.*step-00000030\.safetensors"):
+        Trainer(task, replace(RECIPE, spike=50.0), tmp_path).run()
+
+
+def test_sigterm_saves_the_step_and_a_second_one_waits_for_nothing(tmp_path):
+    def ask(times):
+        return lambda step, loss: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(times)] if step == 7 else None
+
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(Line(), RECIPE, tmp_path / "once").run(on_step=ask(1))
+    assert checkpoints(tmp_path / "once" / "checkpoints")[-1].name == "step-00000008.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(Line(), RECIPE, tmp_path / "twice").run(on_step=ask(2))
+    assert checkpoints(tmp_path / "twice" / "checkpoints")[-1].name == "step-00000005.safetensors"
+
+
+def test_accumulated_parts_take_the_step_of_the_whole_batch(tmp_path):
+    Trainer(Line(), RECIPE, tmp_path / "whole").run()
+    Trainer(Line(), replace(RECIPE, accumulate=4), tmp_path / "parts").run()
+    whole, parts = final_weights(tmp_path / "whole"), final_weights(tmp_path / "parts")
+    assert all(torch.allclose(whole[name], parts[name], atol=1e-5) for name in whole)
+
+
+def test_the_best_checkpoints_stay_beside_the_newest(tmp_path):
+    figures = iter([3.0, 1.0, 2.0, 4.0, 5.0, 6.0])
+    task = Line()
+    task.validate = lambda: {"error": next(figures)}
+    Trainer(task, replace(RECIPE, validate_every=10, checkpoint_every=60, keep_best=2, keep_last=1), tmp_path).run()
+    found = checkpoints(tmp_path / "checkpoints")
+    assert [path.stem for path in found] == ["step-00000020", "step-00000030", "step-00000060"]
+    assert [path.stem for path in best_first(found, "error", False)[:2]] == ["step-00000020", "step-00000030"]
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    Trainer(Line(), replace(RECIPE, steps=10), tmp_path).run()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is then an OSError
+    try:
+        size = checkpoints(tmp_path / "checkpoints")[-1].stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 400, limit[1]))
+        with pytest.raises(TrainError, match=r"cannot be written .*free some space.*step-00000010\.safetensors"):
+            Trainer(Line(), RECIPE, tmp_path).run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert load_checkpoint(checkpoints(tmp_path / "checkpoints")[-1])[1]["step"] == 10
+    assert not list((tmp_path / "checkpoints").glob("*.part"))
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path):
+    with pytest.raises(InputError, match="accumulate: 3 cannot be used; use a number that divides batch_size"):
+        replace(RECIPE, accumulate=3)
 
 
 def test_averaged_weights_stand_in_only_inside_the_block(tmp_path):
@@ -134,10 +196,12 @@ def test_averaged_weights_stand_in_only_inside_the_block(tmp_path):
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     Trainer(Line(), RECIPE, tmp_path).run()
-    other = Line()
-    other.modules = {"renamed": other.net}
-    with pytest.raises(ModelError, match="another model"):
-        Trainer(other, RECIPE, tmp_path).run()
+    renamed, wider = Line(), Line()
+    renamed.modules = {"renamed": renamed.net}
+    wider.modules = {"net": nn.Sequential(nn.Linear(1, 9), nn.Tanh(), nn.Linear(9, 1))}
+    for other, what in ((renamed, "no renamed/0.weight"), (wider, r"\(8, 1\) where \(9, 1\) fits as net/0.weight")):
+        with pytest.raises(ModelError, match=f"another model .it has {what}"):
+            Trainer(other, RECIPE, tmp_path).run()
 
 
 def test_a_truncated_checkpoint_is_named(tmp_path):

@@ -9,7 +9,8 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer, GPT2LMHeadModel, GPT2Tokenizer
 
 from synth.errors import InputError, ModelError
-from synth.train.loop import Recipe, read_log
+from synth.train.loop import read_log
+from synth.train.recipe import Recipe
 from synth.train.vignettes import STAGES, Workshop, train_vignettes
 from synth.vignettes import recipe as recipes
 from synth.vignettes.export import check_sizes

@@ -7,7 +7,8 @@ from PIL import Image
 
 from synth.errors import ModelError
 from synth.train.judge import JudgeTask
-from synth.train.loop import Recipe, Trainer
+from synth.train.loop import Trainer
+from synth.train.recipe import Recipe
 from synth.vignettes.attributes import ATTRIBUTES
 from synth.vignettes.dataset import render_set
 from synth.vignettes.judge import Judge, as_input

@@ -41,7 +41,7 @@ def test_every_scene_is_drawn_twice_alike(scene, seed):
 
 def test_other_processes_draw_the_same_bytes_and_the_global_generator_is_not_touched():
     program = (
-        "import hashlib; from tests.vignettes.test_world import PLAIN, draw, styled;"
+        "import hashlib; from test_world import PLAIN, draw, styled;"
         "print(hashlib.sha256(b''.join(draw(s, 5, 64).tobytes() for s in styled())).hexdigest())"
     )
     environments = [{**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)} for seed in "12"]

@@ -1,0 +1,1 @@
+"""How good pictures are: figures with intervals, CLIP score, and KID."""

@@ -1,0 +1,40 @@
+"""A fetched run, told to MLflow as if it had been trained here."""
+
+import json
+from pathlib import Path
+
+from synth.measure.intervals import Figure
+from synth.train.connection import OFF
+from synth.train.loop import read_log
+from synth.train.params import Params
+from synth.train.registry import Version, register
+from synth.train.tracking import Tracker
+
+VALIDATION = "validation_"
+
+
+def record(run: Path, params: Params) -> Version | None:
+    """Log a run's parameters, figures and samples, and register its model; None if `track.uri` is off.
+
+    The version's figure is the last validation's, which has no interval and a name of its own (validation_...), so that
+    no model becomes champion by it; measuring the model on the held-out data renews the figure. InputError if MLflow
+    does not answer.
+    """
+    if params.track.uri == OFF:
+        return None
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    lines = read_log(run / "log.jsonl")
+    tracker = Tracker.start(params, run.name, run, digests={name: facts[name] for name in ("data", "base")})
+    for line in lines:
+        tracker.metrics({name: value for name, value in line.items() if name != "step"}, int(line["step"]))
+    if (run / "samples").is_dir():
+        tracker.artifact(run / "samples", "samples")
+    version = register(run, run / "model", _last_validation(lines), params.track)
+    tracker.finish()
+    return version
+
+
+def _last_validation(lines: list[dict[str, float]]) -> Figure:
+    validated = [line for line in lines if any(name.startswith(VALIDATION) for name in line)][-1]
+    name, value = next((name, value) for name, value in validated.items() if name.startswith(VALIDATION))
+    return Figure(name, value, value, value)

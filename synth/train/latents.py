@@ -1,0 +1,57 @@
+"""Latents of all pictures, computed once and kept beside them: the training never waits for a decoder of pictures."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from numpy.lib.format import open_memmap
+from torch import nn
+from tqdm import tqdm
+
+from synth.train.arrays import to_tensor
+from synth.train.loop import native_bf16
+from synth.train.vae import Autoencoder
+
+
+def cached_latents(vae: Autoencoder, pictures: np.ndarray, file: Path, *, batch_size: int = 16) -> np.ndarray:
+    """Latents of pictures (uint8, (n, side, side, 3)) as float16 (n, channels, side / 8, side / 8), not scaled.
+
+    They are mapped from `file`, which is named by whoever calls after the autoencoder and the pictures. Of a posterior
+    it is the mean.
+    """
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".part")
+        encode_into(vae, pictures, unfinished, batch_size=batch_size)
+        unfinished.replace(file)
+    return np.load(file, mmap_mode="r")
+
+
+@torch.inference_mode()
+def encode_into(vae: Autoencoder, pictures: np.ndarray, file: Path, *, batch_size: int) -> None:
+    """Write latents of pictures to a .npy file, batch by batch, so that memory doesn't grow with their number."""
+    device = str(vae.device)
+    latents = None
+    for start in tqdm(range(0, len(pictures), batch_size), desc="encoding", unit="batch", mininterval=5):
+        part = _encode(vae, to_tensor(pictures[start : start + batch_size], device)).half().cpu().numpy()
+        if latents is None:
+            latents = open_memmap(file, mode="w+", dtype=np.float16, shape=(len(pictures), *part.shape[1:]))
+        latents[start : start + len(part)] = part
+    latents.flush()
+
+
+def weights_digest(module: nn.Module) -> str:
+    """12 digits that name a module's weights, so that nothing computed with others is taken for theirs."""
+    found = hashlib.sha256()
+    for tensor in module.state_dict().values():
+        found.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:12]
+
+
+def _encode(vae: Autoencoder, pictures: torch.Tensor) -> torch.Tensor:
+    device = str(vae.device).split(":")[0]
+    with torch.autocast(device, torch.bfloat16, enabled=native_bf16(str(vae.device))):
+        encoded = vae.encode(pictures)
+    return encoded.latents if isinstance(vae, AutoencoderTiny) else encoded.latent_dist.mode()
