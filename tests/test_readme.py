@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 COMMAND_LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-SYNTH_LINES = [line.split("python -m ")[-1] for line in COMMAND_LINES if re.search(r"(^|-m )synth ", line)]
+SYNTH_LINES = [re.split(r"-m (?=synth )", line)[-1] for line in COMMAND_LINES if re.search(r"(^|-m )synth ", line)]
 
 
 @pytest.mark.parametrize("line", SYNTH_LINES)

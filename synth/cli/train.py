@@ -47,7 +47,9 @@ def train(arguments: Namespace) -> int:
         raise InputError("data", None, "give --data, a folder of captioned pictures, prepared or not, or --params")
     from synth.train.runs import train as run
 
-    done = run(params, arguments.data, arguments.out, device=arguments.device or "auto")
+    done = run(
+        params, arguments.data, arguments.out, device=arguments.device or "auto", replace_other=arguments.replace
+    )
     if done is None:  # not the main one of several processes
         return 0
     figures = ", ".join(f"{name} {value:.4g}" for name, value in done.figures.items())
@@ -120,6 +122,7 @@ def _register_kind(actions: Any, kind: str) -> None:
     parser.add_argument("--data", type=Path, metavar="PATH", help=f"{what} (default: data.source of --params)")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of this training")
     parser.add_argument("--params", type=Path, metavar="FILE", help="a params.yaml; the options below go before it")
+    parser.add_argument("--replace", action="store_true", help="delete a training with other parameters that is there")
     add_common(parser, "device")
     add_dataclass(parser, "how to train", Train)
     parser.set_defaults(kind=kind)

@@ -160,8 +160,8 @@ class Scaled:
 
 
 def cache_folder(data: PreparedSet) -> Path:
-    """Where what is computed from a prepared set is kept: with the set, by its content."""
-    return data.folder / "cache" / data.digest[:12]
+    """Where what is computed from a prepared set is kept: beside the set, which stays as it is, by its content."""
+    return data.folder.with_name(f"{data.folder.name}.cache") / data.digest[:12]
 
 
 def _caption(data: PreparedSet) -> Callable[[int, Any], str]:

@@ -51,11 +51,13 @@ class Run:
     figures: Figures
 
 
-def train(params: Params, data: Path | str | None, out: Path | str, *, device: str = "auto") -> Run | None:
+def train(
+    params: Params, data: Path | str | None, out: Path | str, *, device: str = "auto", replace_other: bool = False
+) -> Run | None:
     """Train what `params.train` says in the folder `out`, to its end.
 
     data: a prepared set, captioned pictures (a set is then prepared in `<out>/data`), texts for gpt2, or None for
-    `params.data.source`. Raises InputError or ModelError before the first step, TrainError with the last good
+    `params.data.source`. replace_other: delete a training with other parameters that is there. Raises InputError or ModelError before the first step, TrainError with the last good
     checkpoint's name after it. Ctrl-C and SIGTERM leave a checkpoint; called again, it goes on from the newest. Of
     several processes only the main one gets the Run.
     """
@@ -65,7 +67,8 @@ def train(params: Params, data: Path | str | None, out: Path | str, *, device: s
         found = _open(params, data, out)
     base = _base_digest(params)
     facts = {"kind": params.train.kind, "data": found.digest, "base": base, "params": params.as_dict()["train"]}
-    check_folder(out, facts)
+    with processes.main_first():
+        check_folder(out, facts, replace_other=replace_other and processes.main)
     learner = _learner(params, found, processes)
     if not processes.main:
         Trainer(learner.task, params.train, out, device=device, facts=learner.facts).run()
@@ -98,8 +101,8 @@ def _to_the_end(learner: Learner, params: Params, out: Path, processes: Processe
         torch.set_flush_denormal(False)  # it holds for all of the process
 
 
-def check_folder(out: Path, facts: dict) -> None:
-    """InputError if the folder holds another training, or is none."""
+def check_folder(out: Path, facts: dict, *, replace_other: bool) -> None:
+    """InputError if the folder holds another training that is not to be replaced, or is none."""
     if out.exists() and not out.is_dir():
         raise InputError("out", str(out), "it is a file: give a folder")
     if (out / "run.json").is_file():
@@ -107,9 +110,20 @@ def check_folder(out: Path, facts: dict) -> None:
         names = [name for name in facts if name != "params" and before.get(name) != facts[name]]
         old, new = before.get("params", {}), facts["params"]
         names += [f"train.{name}" for name in new if old.get(name) != new[name]]
-        if names:
-            remedy = f"it holds a training with other {', '.join(names)}: train in another folder, or delete this one"
+        if names and not replace_other:
+            remedy = f"it holds a training with other {', '.join(names)}: train in another folder, or add --replace"
             raise InputError("out", str(out), remedy)
+        if names:
+            _delete_training(out)
+
+
+def _delete_training(out: Path) -> None:
+    """Everything that a training writes, and nothing else that lies in its folder."""
+    (out / "run.json").unlink()
+    for name in ("checkpoints", "samples", "model", "evaluation"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in ("log.jsonl", "result.json", "evaluation.json", "params.yaml", "tracking.json"):
+        (out / name).unlink(missing_ok=True)
 
 
 def _open(params: Params, data: Path | str | None, out: Path) -> PreparedSet | Texts:
