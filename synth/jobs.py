@@ -6,22 +6,29 @@ Standard library only: jobs are made, compared and stored on machines that have 
 import hashlib
 import json
 import math
+import re
 import unicodedata
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from synth.errors import InputError
+from synth.postprocessing import check_postprocess
+from synth.timesteps import SPACINGS, check_respacing, check_sigmas, check_timesteps, count
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MAX_TEXT = 2000
 MAX_SEED = 2**63 - 1
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 SCHEDULERS = (
     "ddim", "ddpm", "pndm", "lms", "heun", "euler", "euler-a", "dpm2", "dpm2-a", "dpm++2m", "dpm++2m-karras",
     "dpm++2m-sde", "dpm++2m-sde-karras", "dpm++sde", "unipc", "deis", "lcm", "tcd", "native",
 )  # fmt: skip
+
+# Fields of Settings that the first studies did not have.
+LATER = ("timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess")
 
 
 def check_text(name: str, text: object, *, empty: bool = False) -> str:
@@ -89,6 +96,13 @@ class Settings:
     guidance_scale: classifier-free guidance (Ho & Salimans 2022), 0 to 50; 1 or less means no guidance.
     guidance_rescale: 0 to 1 (Lin et al. 2023, "Common diffusion noise schedules", section 3.4).
     eta: 0 (deterministic) to 1, used by DDIM and TCD only.
+    timestep_spacing: leading, linspace or trailing (Lin et al. 2023, table 2); empty is the scheduler's own.
+    respacing: counts for equal parts of the noise schedule (10,10,3,2,2), fast27 or ddim50 (Nichol et al. 2022, GLIDE).
+    timesteps: the visited ones themselves, falling (999,750,500,250).
+    sigmas: the visited noise levels, falling (14.6,5,1,0.3), where the scheduler takes them.
+    strength: how much of a source picture is drawn anew, 0.05 to 1, in image-to-image and inpainting only.
+    postprocess: steps on the finished pixels, such as "sharpen=0.5 contrast=1.2" (synth.postprocessing).
+    Of timestep_spacing, respacing, timesteps and sigmas at most one is given; the last three decide steps too.
     """
 
     negative_prompt: str = ""
@@ -99,6 +113,12 @@ class Settings:
     eta: float = 0.0
     width: int = 128
     height: int = 128
+    timestep_spacing: str = ""
+    respacing: str = ""
+    timesteps: str = ""
+    sigmas: str = ""
+    strength: float = 0.6
+    postprocess: str = ""
 
     def __post_init__(self) -> None:
         check_text("negative_prompt", self.negative_prompt, empty=True)
@@ -110,10 +130,34 @@ class Settings:
             size = check_whole(name, getattr(self, name), 64, 4096)
             if size % 8:
                 raise InputError(name, size, f"use a multiple of 8, such as {size // 8 * 8} or {size // 8 * 8 + 8}")
+        object.__setattr__(self, "strength", check_number("strength", self.strength, 0.05, 1.0))
+        object.__setattr__(self, "postprocess", check_postprocess(self.postprocess))
+        self._check_timesteps()
+
+    def _check_timesteps(self) -> None:
+        """Bring what decides the visited timesteps into normal form, and let it decide how many steps there are."""
+        check_choice("timestep_spacing", self.timestep_spacing, SPACINGS)
+        for name, check in (("respacing", check_respacing), ("timesteps", check_timesteps), ("sigmas", check_sigmas)):
+            object.__setattr__(self, name, check(getattr(self, name)))
+        names = [name for name in ("timestep_spacing", "respacing", "timesteps", "sigmas") if getattr(self, name)]
+        if len(names) > 1:
+            raise InputError(names[1], getattr(self, names[1]), f"give either it or {names[0]}")
+        if visits := self.timesteps or self.sigmas:
+            object.__setattr__(self, "steps", len(visits.split(",")))
+        elif self.respacing:
+            object.__setattr__(self, "steps", check_whole("respacing", count(self.respacing), 1, 1000))
 
     def but(self, **changes: Any) -> Self:
         """A copy with some values changed."""
         return replace(self, **changes)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides pictures, for keys: settings that came later count only where they are not at their default."""
+        standard = Settings()
+        return {
+            name: value for name, value in asdict(self).items()
+            if name not in LATER or value != getattr(standard, name)
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +227,8 @@ class Job:
     """One picture, complete: two jobs with one key are the same picture.
 
     phrase: the user's text; prompt: what the renderer is given; seed: of the picture's own noise generator.
+    source: SHA-256 of the pixels of the picture that is drawn over, empty where all begins with noise.
+    mask: SHA-256 of the pixels of the mask, white where the source is drawn anew, empty for all of it.
     """
 
     phrase: str
@@ -190,11 +236,18 @@ class Job:
     seed: int
     settings: Settings
     model: ModelRef
+    source: str = ""
+    mask: str = ""
 
     def __post_init__(self) -> None:
         check_text("phrase", self.phrase)
         check_text("prompt", self.prompt)
         check_whole("seed", self.seed, 0, MAX_SEED)
+        for name in ("source", "mask"):
+            if getattr(self, name) and not DIGEST.fullmatch(getattr(self, name)):
+                raise InputError(name, getattr(self, name), "give the 64 hexadecimal digits of its pixels' SHA-256")
+        if self.mask and not self.source:
+            raise InputError("mask", self.mask, "give the source picture too")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `from_dict` is its inverse."""
@@ -212,7 +265,11 @@ class Job:
     @property
     def key(self) -> str:
         """64 hexadecimal digits: SHA-256 of the canonical JSON. It names the file, never the prompt does."""
-        return content_key(asdict(self) | {"model": self.model.identity()})
+        pictures = {name: getattr(self, name) for name in ("source", "mask") if getattr(self, name)}
+        return content_key({
+            "phrase": self.phrase, "prompt": self.prompt, "seed": self.seed, "settings": self.settings.identity(),
+            "model": self.model.identity(), **pictures,
+        })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ journal can always be made again from them; failures are rows too, and those exi
 
 import io
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,18 +15,25 @@ from synth.errors import StudyError
 from synth.jobs import Job, Result
 from synth.records.files import remedy_for, write_atomically
 from synth.records.pictures import is_whole, read_picture, save_picture
-from synth.records.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv
+from synth.records.rows import COLUMNS, as_frame, job_columns, result_columns, to_csv, with_measures
 
 if TYPE_CHECKING:
     import pandas
 
 NAME = "journal.sqlite"
 
+LATER = ("timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess", "source", "mask")
+_FIRST = [f"{name} {kind}, " for name, (kind, _) in COLUMNS.items() if name not in LATER]
+_DEFAULTS = {"TEXT": "''", "REAL": "0.6"}  # of strength, the only number
+
 # Run in order; PRAGMA user_version counts those already run. Never edit one that was released: add another.
 MIGRATIONS = (
-    "CREATE TABLE IF NOT EXISTS pictures ("
-    + "".join(f"{name} {kind}, " for name, (kind, _) in COLUMNS.items())
-    + "PRIMARY KEY (key))",
+    f"CREATE TABLE IF NOT EXISTS pictures ({''.join(_FIRST)}PRIMARY KEY (key))",
+    "; ".join(
+        f"ALTER TABLE pictures ADD COLUMN {name} {COLUMNS[name][0]} NOT NULL DEFAULT {_DEFAULTS[COLUMNS[name][0]]}"
+        for name in LATER
+    ),
+    "CREATE TABLE measures (key TEXT, name TEXT, value REAL, model TEXT, PRIMARY KEY (key, name))",
 )
 
 
@@ -88,12 +95,33 @@ class Journal:
     def rows(self) -> list[dict[str, Any]]:
         """All rows as plain values, by prompt and seed."""
         with self._guarded():
-            found = self._database.execute(f"SELECT {', '.join(COLUMNS)} FROM pictures ORDER BY prompt_index, seed")
+            found = self._database.execute(
+                f"SELECT {', '.join(COLUMNS)} FROM pictures ORDER BY prompt_index, seed, rowid"
+            )
             return [dict(row) for row in found]
 
+    def measure(self, name: str, values: Mapping[str, float | None], model: str) -> None:
+        """Keep a measure of pictures by their keys, in the place of what was kept under its name.
+
+        model: what measured it, with its version. None where it could not be measured.
+        """
+        rows = [(key, name, value, model) for key, value in values.items()]
+        with self._guarded():
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?)", rows)
+            self._database.execute("COMMIT")
+
+    def measures(self) -> list[dict[str, Any]]:
+        """All measures: key, name, value, model."""
+        with self._guarded():
+            return [dict(row) for row in self._database.execute("SELECT * FROM measures ORDER BY name, key")]
+
     def frame(self) -> "pandas.DataFrame":
-        """All rows as a tidy DataFrame (see `synth.records.rows.COLUMNS`); paths are relative to the study's folder."""
-        return as_frame(self.rows())
+        """All rows as a tidy DataFrame (see `synth.records.rows.COLUMNS`); paths are relative to the study's folder.
+
+        Each measure adds two columns: its values under its name, and <name>_model, what measured them.
+        """
+        return with_measures(as_frame(self.rows()), self.measures())
 
     def export(self) -> tuple[Path, Path]:
         """Write log.csv and log.parquet beside the journal, each whole or not at all."""
@@ -161,11 +189,23 @@ class Journal:
             self._migrate()
 
     def _migrate(self) -> None:
-        present = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if present > len(MIGRATIONS):
-            raise StudyError(f"{self.path} was written by a newer Synth; update Synth to read it")
-        for number, migration in enumerate(MIGRATIONS[present:], start=present + 1):
-            self._database.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT")
+        if self._version() == len(MIGRATIONS):
+            return
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            present = self._version()  # another process may just have done it
+            if present > len(MIGRATIONS):
+                raise StudyError(f"{self.path} was written by a newer Synth; update Synth to read it")
+            for statement in "; ".join(MIGRATIONS[present:]).split("; "):
+                self._database.execute(statement)
+            self._database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+
+    def _version(self) -> int:
+        return self._database.execute("PRAGMA user_version").fetchone()[0]
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -6,22 +6,26 @@ arithmetic does too, since every batch has the same shape.
 
 import gc
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
+from synth.diffusion.courses import steps_alike
 from synth.diffusion.denoising import OnStep, decode, denoise
 from synth.diffusion.embedding import Embedder, count_tokens
 from synth.diffusion.generic import paint
-from synth.errors import SynthError
+from synth.errors import InputError, SynthError
 from synth.jobs import Job, ModelRef, Result, Settings, check_whole
 from synth.models.devices import choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
 from synth.models.families import DiffusionPipeline, check_settings, is_stable_diffusion
 from synth.models.loading import check_model, check_offload, configs, first_line, load
+from synth.postprocessing import postprocess
 
 STRICT_ROWS = 8
+FEATHER = 2  # pixels
 LARGEST_BATCH = {"cpu": 16, "cuda": 32, "mps": 8}
 BYTES_PER_VALUE = 2048  # a cautious guess of the peak: pixels x bytes per value x 2048 (768 px in fp16: 2.4 GB)
 NOT_FINITE = "the model's numbers overflowed (NaN or infinity); try dtype float32 or a lower guidance scale"
@@ -39,6 +43,7 @@ def render(
     batch_size: int | None = None,
     strict: bool = False,
     offload: str = "auto",
+    pictures: Mapping[str, Image.Image] | None = None,
     on_step: OnStep | None = None,
 ) -> Iterator[Result]:
     """Yield a Result per job as pictures finish; jobs may mix models, settings, prompts and seeds.
@@ -46,7 +51,9 @@ def render(
     device: auto, cuda, cuda:N, mps, cpu. dtype: auto, float32, float16, bfloat16. batch_size: 1 to 256, or None to
     choose by memory. offload: auto, none, model, sequential (where weights wait while they are not needed).
     strict: a job's pixels are the same to the last bit whatever the batch size, the order and the other jobs.
-    on_step(jobs, step, steps, latents) is called after every step, latents (B, C, h, w).
+    pictures: by the SHA-256 of their pixels, the sources and masks of jobs that are drawn over a picture.
+    on_step(jobs, step, steps, latents) is called after every step, latents (B, C, h, w), for the jobs of a batch that
+    take the same steps.
 
     Settings that cannot be used raise InputError and models that cannot be loaded ModelError, here and now, before
     anything is rendered. After that a job that fails (out of memory, NaN, a black picture) is a Result with status
@@ -61,11 +68,13 @@ def render(
     models = list(dict.fromkeys(job.model for job in jobs))
     for model in models:
         folder = configs(check_model(model))
-        for settings in {job.settings: None for job in jobs if job.model == model}:
-            check_settings(folder, settings, strict=strict)
+        for settings, over in {(job.settings, bool(job.source)): None for job in jobs if job.model == model}:
+            check_settings(folder, settings, strict=strict, over_picture=over)
+    for job in jobs:
+        _check_pictures(job, pictures or {})
     if models:
         load(models[0], device, dtype, offload)
-    how = _How(device, dtype, batch_size, strict, offload, on_step)
+    how = _How(device, dtype, batch_size, strict, offload, pictures or {}, on_step)
     return _stream({model: [job for job in jobs if job.model == model] for model in models}, how)
 
 
@@ -78,6 +87,7 @@ class _How:
     batch_size: int | None
     strict: bool
     offload: str
+    pictures: Mapping[str, Image.Image]
     on_step: OnStep | None
 
 
@@ -107,9 +117,15 @@ def _render_model(model: ModelRef, jobs: list[Job], how: _How) -> Iterator[Resul
             del group[:size]
 
 
-def _shape(settings: Settings) -> tuple[object, ...]:
-    """What the pictures of one batch must have in common in Synth's own loop."""
-    return settings.scheduler, settings.steps, settings.eta, settings.width, settings.height
+def _check_pictures(job: Job, pictures: Mapping[str, Image.Image]) -> None:
+    """InputError unless what a job is drawn over is there, in the picture's size."""
+    size = job.settings.width, job.settings.height
+    for name in ("source", "mask"):
+        digest = getattr(job, name)
+        if digest and digest not in pictures:
+            raise InputError(name, digest, "give the picture with these pixels in `pictures`")
+        if digest and pictures[digest].size != size:
+            raise InputError(name, pictures[digest].size, f"make it {size[0]} x {size[1]} pixels, as the settings are")
 
 
 class _Renderer:
@@ -126,11 +142,14 @@ class _Renderer:
         groups: dict[Hashable, list[Job]] = {}
         for job in jobs:
             groups.setdefault(self.shape(job), []).append(job)
-        return list(groups.values())
+        return [_full_batches_first(group, self.batch_size(group[0])) for group in groups.values()]
 
     def shape(self, job: Job) -> Hashable:
         """What the pictures of one batch must have in common: every setting where the pipeline calls itself."""
-        return job.settings if self.embedder is None else _shape(job.settings)
+        if self.embedder is None:
+            return job.settings
+        size = job.settings.width, job.settings.height
+        return (size, steps_alike(job)) if self.how.strict else size
 
     def batch_size(self, job: Job) -> int:
         """How many pictures like this one to compute together."""
@@ -168,7 +187,7 @@ class _Renderer:
                 Result(
                     job=job,
                     status="failed" if error else "done",
-                    image=None if error else Image.fromarray(array),
+                    image=None if error else _finish(array, job, self.how.pictures),
                     error=error,
                     seconds=seconds,
                     device=self.how.device,
@@ -186,7 +205,8 @@ class _Renderer:
         if self.embedder is None:
             pictures = paint(self.pipeline, batch, self.how.on_step)
             return pictures, _finite(pictures)
-        latents = denoise(self.pipeline, self.embedder, batch, rows=self.rows, on_step=self.how.on_step)
+        how = {"pictures": self.how.pictures, "on_step": self.how.on_step}
+        latents = denoise(self.pipeline, self.embedder, batch, rows=self.rows, **how)
         pictures = decode(self.pipeline, latents)[: len(batch)]
         self.pipeline.maybe_free_model_hooks()
         return pictures, _finite(latents[: len(batch)].cpu()) & _finite(pictures)
@@ -202,6 +222,32 @@ class _Renderer:
         if self.how.strict:
             return f"out of memory: strict mode computes {STRICT_ROWS} pictures of {size} together; turn it off"
         return f"out of memory for one picture of {size} on {self.how.device}; choose a smaller size or offload"
+
+
+def _full_batches_first(jobs: list[Job], size: int) -> list[Job]:
+    """In this order jobs that take the same steps fill whole batches; what is left of them shares batches."""
+    courses: dict[Hashable, list[Job]] = {}
+    for job in jobs:
+        courses.setdefault(steps_alike(job), []).append(job)
+    whole = {key: len(course) // size * size for key, course in courses.items()}
+    full = [job for key, course in courses.items() for job in course[: whole[key]]]
+    rest = [job for key, course in courses.items() for job in course[whole[key] :]]
+    return full + sorted(rest, key=lambda job: job.settings.steps, reverse=True)
+
+
+def _finish(array: np.ndarray, job: Job, pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """The picture of its pixels: what the mask protects is the source's, then the settings' own steps follow."""
+    picture = Image.fromarray(array)
+    if job.mask:
+        picture = Image.composite(picture, pictures[job.source].convert("RGB"), _feathered(pictures[job.mask]))
+    return postprocess(picture, job.settings.postprocess)
+
+
+def _feathered(mask: Image.Image) -> Image.Image:
+    """A mask (L) that fades to black within its white parts, over some pixels, so that no seam is seen."""
+    blurred = mask.convert("L").filter(ImageFilter.BoxBlur(FEATHER))
+    inner = blurred.point(lambda level: max(0, 2 * level - 255))
+    return ImageChops.darker(inner, mask.convert("L"))
 
 
 def _finite(rows: torch.Tensor) -> torch.Tensor:

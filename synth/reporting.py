@@ -26,6 +26,7 @@ from synth.layout.publishing import to_html, without_progress
 from synth.records.estimates import check_amount
 from synth.records.files import write_atomically
 from synth.records.plans import Plan, check_name, make_plan
+from synth.records.sources import drawn_over
 from synth.studies import ROOT, Study, check_place, check_root
 
 MAIN = "1_expand_and_render"
@@ -95,7 +96,8 @@ def prepare(
     chosen, _ = arguments.pop("name"), arguments.pop("device")
     if chosen is not None:
         check_name(chosen)
-    plan = make_plan(**arguments)
+    pictures = drawn_over(arguments.pop("source"), arguments.pop("mask"), arguments["settings"])
+    plan = make_plan(**arguments, **dict(zip(("source", "mask"), pictures, strict=False)))
     check_amount(plan, root, agreed)
     folder = check_root(root) / (chosen or plan.folder_name)
     check_place(folder, plan)

@@ -8,7 +8,7 @@ arguments give the same folder, so running a study again goes on where it stoppe
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from synth import __version__
+from synth import __version__, presets
 from synth.errors import InputError, StudyError
 from synth.jobs import ExpansionSettings, Job, Result, Settings, check_whole, nearest
 from synth.journal import NAME, Journal
+from synth.records.axes import Axis
 from synth.records.estimates import check_amount
 from synth.records.files import remedy_for, sweep_temporaries, write_atomically
 from synth.records.pictures import is_intact
 from synth.records.plans import Plan, check_name, make_plan
 from synth.records.recording import Recorder
+from synth.records.sources import Given, drawn_over, keep, kept
 from synth.writing.prompts import Expansion
 
 if TYPE_CHECKING:
@@ -87,6 +89,22 @@ class Study:
         frame.attrs["folder"] = str(self.folder)
         return frame
 
+    def coordinates(self) -> "pandas.DataFrame":
+        """A row for each picture, rendered or not: key, prompt_index, seed, and its label on each axis of the plan."""
+        import pandas
+
+        places = self.plan.coordinates(len(self.expansion))
+        return pandas.DataFrame([{"key": job.key} | place for job, place in zip(self.jobs, places, strict=True)])
+
+    def measure(self, name: str, values: Mapping[str, float | None], model: str) -> None:
+        """Add a measure of pictures, by their keys, to the log, in the place of what was kept under its name.
+
+        model: what measured it, with its version. The log's files are written anew.
+        """
+        with Journal(self.folder) as journal:
+            journal.measure(name, values, model)
+            journal.export()
+
     def export(self) -> tuple[Path, Path]:
         """Write log.csv and log.parquet into the folder and return their paths."""
         with Journal(self.folder) as journal:
@@ -134,7 +152,9 @@ class Study:
         def show(jobs: Sequence[Job], step: int, steps: int, latents: Any) -> None:
             bar.set_postfix_str(f"step {step} of {steps}")  # a batch of a large model takes minutes
 
-        rendering = render(missing, strict=self.plan.strict, on_step=show if progress else None, **how)
+        pictures = kept(self.folder, missing[0])  # all jobs of a study are drawn over the same
+        watched = show if progress else None
+        rendering = render(missing, strict=self.plan.strict, pictures=pictures, on_step=watched, **how)
         try:
             with bar, Recorder(write) as recorder, closing(rendering) as results:
                 for result in results:
@@ -164,9 +184,9 @@ class Study:
                 "strict": self.plan.strict,
             }
             for index, prompt in enumerate(self.expansion)
-            for _ in self.plan.seeds
         ]
-        return {job.key: fact for job, fact in zip(self.jobs, facts, strict=True)}
+        places = self.plan.coordinates(len(facts))
+        return {job.key: facts[place["prompt_index"]] for job, place in zip(self.jobs, places, strict=True)}
 
     @classmethod
     def _read(cls, folder: Path) -> Self:
@@ -207,6 +227,9 @@ def study(
     dtype: str = "auto",
     batch_size: int | None = None,
     strict: bool = False,
+    axes: Sequence[Axis | str] = (),
+    source: Given | None = None,
+    mask: Given | None = None,
     yes: bool = False,
     progress: bool = True,
 ) -> Study:
@@ -217,14 +240,20 @@ def study(
     settings: by default what the model is advised to be used with. model, expander: a preset, hub id or local path.
     name: of the folder; by default a slug of the phrase and the plan's key.
     strict: pixels don't depend on the batch. yes: agree to more than 200 pictures.
+    axes: what else is varied, such as "guidance_scale=1,3,5" (synth.records.axes); every combination is rendered.
+    source: a picture to draw over, resized and cut to the settings' size, with `settings.strength`; mask: a picture of
+    the source's size that is white where it is drawn anew.
 
     Run again with the same arguments, it renders only what is missing or failed. A picture that cannot be made is a row
     with status "failed". Raises InputError, ModelError or StudyError before a model is loaded, StudyError also when the
     disk is full; KeyboardInterrupt says how many pictures are safe.
     """
+    settings = settings or presets.advised(model)
+    pictures = drawn_over(source, mask, settings)
+    digests = dict(zip(("source", "mask"), pictures, strict=False))
     plan = make_plan(
         phrase, prompts=prompts, n=n, seeds=seeds, seed=seed, settings=settings, model=model, loras=loras,
-        expander=expander, expansion=expansion, strict=strict,
+        expander=expander, expansion=expansion, strict=strict, axes=axes, **digests,
     )  # fmt: skip
     root = check_root(out)
     check_amount(plan, root, yes)
@@ -232,6 +261,7 @@ def study(
     folder = root / (plan.folder_name if name is None else check_name(name))
     with _claimed(folder):
         found = _begin(folder, plan, device, progress)
+        keep(folder, pictures)
         found._render({"device": device, "dtype": dtype, "batch_size": batch_size}, progress)
     return found
 

@@ -27,6 +27,8 @@ COMMON = {
     "dtype": ("str", "DTYPE", "auto, float32, float16 or bfloat16 (default: auto)"),
     "batch_size": ("int", "N", "pictures computed together (default: by memory)"),
     "strict": ("bool", None, "identical pixels whatever the batch size and order"),
+    "source": ("str", "PICTURE", "draw over this picture, with --strength; it is cut to the size of the pictures"),
+    "mask": ("str", "PICTURE", "of the source's size: draw anew only where this is white"),
     "yes": ("bool", None, "agree to more than 200 pictures"),
 }
 
@@ -63,9 +65,9 @@ def add_expansion(parser: argparse.ArgumentParser) -> None:
     _add_fields(parser.add_argument_group("how GPT-2 writes"), ExpansionSettings)
 
 
-def add_dataclass(parser: argparse.ArgumentParser, title: str, cls: type) -> None:
-    """Add an option for each field of a dataclass that a text, number or flag can give."""
-    _add_fields(parser.add_argument_group(title), cls)
+def add_dataclass(parser: argparse.ArgumentParser, title: str, cls: type, without: tuple[str, ...] = ()) -> None:
+    """Add an option for each field of a dataclass that a text, number or flag can give, `without` some."""
+    _add_fields(parser.add_argument_group(title), cls, without)
 
 
 def given(arguments: argparse.Namespace, cls: type) -> dict[str, Any]:
@@ -108,11 +110,13 @@ def _size(arguments: argparse.Namespace) -> dict[str, int]:
     return {"width": int(match[1]), "height": int(match[2] or match[1])}
 
 
-def _add_fields(group: Any, cls: type) -> None:
+def _add_fields(group: Any, cls: type, without: tuple[str, ...] = ()) -> None:
     described, defaults = _descriptions(cls), {field.name: field.default for field in fields(cls)}
     for name, parameter in _parameters(cls).items():
-        default = "" if defaults[name] in ("", False, ()) else f" (default: {defaults[name]})"
-        _add(group, parameter, METAVARS.get(parameter.kind), described[name] + default)
+        if name not in without:
+            told = defaults[name] not in ("", ()) and defaults[name] is not False
+            default = f" (default: {defaults[name]})" * told
+            _add(group, parameter, METAVARS.get(parameter.kind), described[name] + default)
 
 
 def _add(group: Any, parameter: Parameter, metavar: str | None, text: str) -> None:

@@ -106,5 +106,6 @@ def _register_render(commands: Any) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE", help=about)
     parser.add_argument("--prompt", action="append", default=[], metavar="TEXT", help="a prompt; repeat for more")
     add_common(parser, "seeds", "seed", "model", "out", "name", "device", "dtype", "batch_size", "strict", "yes")
+    add_common(parser, "source", "mask")
     add_loras(parser)
     add_settings(parser)

@@ -143,6 +143,7 @@ def _register_report(commands: Any) -> None:
     parser.add_argument("phrase", nargs="?", metavar="PHRASE", help="what to draw; may be left out with -p prompts=...")
     _add_parameters(parser)
     add_common(parser, "n", "seeds", "seed", "model", "expander", "out", "name", "device", "strict", "yes")
+    add_common(parser, "source", "mask")
     add_loras(parser)
     add_settings(parser)
     add_expansion(parser)
@@ -174,7 +175,7 @@ def _register_study(commands: Any) -> None:
     )  # fmt: skip
     run.add_argument("phrase", metavar="PHRASE", help="what to draw")
     add_common(run, "n", "seeds", "seed", "model", "expander", "out", "name")
-    add_common(run, "device", "dtype", "batch_size", "strict", "yes")
+    add_common(run, "device", "dtype", "batch_size", "strict", "source", "mask", "yes")
     add_loras(run)
     add_settings(run)
     add_expansion(run)

@@ -1,19 +1,17 @@
 """Noise becomes pictures: the sampling loop for Stable Diffusion 1, 2 and XL, with a batch of unlike pictures.
 
-Each row has its own prompt, negative prompt, guidance and generator. Scheduler, steps, eta and size are the batch's.
+Each row has its own prompt, negative prompt, guidance, scheduler, steps and generator; only the size is the batch's.
 With equal rows it computes what the pipelines' own `__call__` does, in the same order.
 Notation: B pictures, G of them guided, C latent channels, h x w latent size, D text width.
 """
 
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from diffusers import SchedulerMixin
+from PIL import Image
 
+from synth.diffusion.courses import Course, steps_alike
 from synth.diffusion.embedding import Embedder, Embedding
-from synth.diffusion.schedulers import make_scheduler
 from synth.jobs import Job, Settings
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 
@@ -27,29 +25,42 @@ def denoise(
     jobs: Sequence[Job],
     *,
     rows: int | None = None,
+    pictures: Mapping[str, Image.Image] | None = None,
     on_step: OnStep | None = None,
 ) -> torch.Tensor:
     """The final latents of `jobs`, (B, C, h, w), the first len(jobs) rows of which count.
 
-    rows: B, exactly, all of them guided, padded with empty ones (strict mode); None: as many as there are jobs.
-    on_step is called after each step with (jobs, step from 1, steps, latents); steps counts the model's evaluations,
-    of which second-order schedulers need two per step.
+    Jobs of one size may mix everything else: those that take the same steps go together, and each step of all courses
+    that have not ended is one pass through the UNet.
+    rows: B, exactly, all of them guided, padded with empty ones (strict mode, for jobs that take the same steps); None:
+    as many as there are jobs. pictures: by `Job.source` and `Job.mask`, what jobs are drawn over.
+    on_step is called for a course after each step with (its jobs, step from 1, steps, latents); steps counts the
+    model's evaluations, of which second-order schedulers need two per step.
     """
     padding = (rows or len(jobs)) - len(jobs)
-    settings = jobs[0].settings
-    device, dtype = pipeline._execution_device, pipeline.unet.dtype
-    scheduler = make_scheduler(settings.scheduler, pipeline.scheduler.config)
-    scheduler.set_timesteps(settings.steps, device=device)
-    generators = [torch.Generator().manual_seed(seed) for seed in [job.seed for job in jobs] + [0] * padding]
-    latents = _noise(pipeline, generators, settings).to(device, dtype) * scheduler.init_noise_sigma  # (B, C, h, w)
-    guide = _Guide(pipeline, embedder, jobs, padding, everywhere=rows is not None)
-    extra = _step_options(scheduler, generators, settings.eta)
-    for number, timestep in enumerate(scheduler.timesteps, start=1):
-        noise = guide.predict(scheduler.scale_model_input(latents, timestep), timestep)
-        latents = scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0].to(dtype)
+    alike: dict[object, list[int]] = {}
+    for place, job in enumerate(jobs):
+        alike.setdefault(steps_alike(job), []).append(place)
+    courses = [
+        Course(pipeline, [jobs[place] for place in places], pictures or {}, padding) for places in alike.values()
+    ]
+    while running := [course for course in courses if not course.ended]:
+        guide = _Guide(pipeline, embedder, running, padding, everywhere=rows is not None)
+        while not any(course.ended for course in running):
+            _step(guide, running, on_step)
+    latents = torch.cat([course.latents for course in courses])
+    order = [place for places in alike.values() for place in places]
+    return latents if len(courses) == 1 else latents[torch.tensor(order).argsort()]
+
+
+def _step(guide: "_Guide", courses: Sequence[Course], on_step: OnStep | None) -> None:
+    """One step of each course, in one pass through the UNet."""
+    latents, timesteps = zip(*(course.inputs() for course in courses), strict=True)
+    predicted = guide.predict(torch.cat(latents), torch.cat(timesteps))
+    for course, part in zip(courses, predicted.split([course.rows for course in courses]), strict=True):
+        course.step(part)
         if on_step is not None:
-            on_step(jobs, number, len(scheduler.timesteps), latents[: len(jobs)])
-    return latents
+            on_step(course.jobs, course.number, len(course), course.latents[: len(course.jobs)])
 
 
 @torch.inference_mode()
@@ -71,8 +82,15 @@ class _Guide:
     """Predicts a batch's noise with classifier-free guidance (Ho & Salimans 2022), as strong as each job wants it."""
 
     def __init__(
-        self, pipeline: StableDiffusion, embedder: Embedder, jobs: Sequence[Job], padding: int, *, everywhere: bool
+        self,
+        pipeline: StableDiffusion,
+        embedder: Embedder,
+        courses: Sequence[Course],
+        padding: int,
+        *,
+        everywhere: bool,
     ) -> None:
+        jobs = [job for course in courses for job in course.jobs]
         device, dtype = pipeline._execution_device, pipeline.unet.dtype
         settings = [job.settings for job in jobs]
         scales = [item.guidance_scale for item in settings] + [1.0] * padding
@@ -93,12 +111,13 @@ class _Guide:
         self.states = torch.stack([item.tokens for item in rows])  # (G+B, 77, D)
         self.added = _size_conditions(pipeline, rows, jobs[0].settings)
 
-    def predict(self, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """The guided prediction (B, C, h, w) for latents that the scheduler has scaled."""
-        again = latents if self.all else latents[self.guided]
-        batch = torch.cat([again, latents]) if self.count else latents  # (G+B, C, h, w)
+    def predict(self, latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+        """The guided prediction (B, C, h, w) for latents that the scheduler has scaled, at timesteps (B,)."""
+        if self.count:  # G+B of both
+            again = slice(None) if self.all else self.guided
+            latents, timesteps = torch.cat([latents[again], latents]), torch.cat([timesteps[again], timesteps])
         noise = self.unet(
-            batch, timestep, encoder_hidden_states=self.states, added_cond_kwargs=self.added, return_dict=False
+            latents, timesteps, encoder_hidden_states=self.states, added_cond_kwargs=self.added, return_dict=False
         )[0]
         if not self.count:
             return noise
@@ -126,16 +145,3 @@ def _size_conditions(
     pooled = torch.stack([item.pooled for item in rows])
     sizes = [settings.height, settings.width, 0, 0, settings.height, settings.width]
     return {"text_embeds": pooled, "time_ids": torch.tensor([sizes] * len(rows)).to(pooled)}
-
-
-def _noise(pipeline: StableDiffusion, generators: list[torch.Generator], settings: Settings) -> torch.Tensor:
-    """Standard normal noise (B, C, h, w), drawn in float32 on the CPU, so that every device starts from the same."""
-    factor = pipeline.vae_scale_factor
-    shape = (1, pipeline.unet.config.in_channels, settings.height // factor, settings.width // factor)
-    return torch.cat([torch.randn(shape, generator=generator) for generator in generators])
-
-
-def _step_options(scheduler: SchedulerMixin, generators: list[torch.Generator], eta: float) -> dict[str, Any]:
-    accepted = inspect.signature(scheduler.step).parameters
-    options = {"eta": eta, "generator": generators}
-    return {name: value for name, value in options.items() if name in accepted}

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
-from synth.diffusion.schedulers import CLASSES
+from synth.diffusion.schedulers import CLASSES, schedule
 from synth.errors import InputError, ModelError
 from synth.jobs import Settings
 from synth.models.quiet import quiet
@@ -56,11 +56,23 @@ def guidance_name(kind: type[DiffusionPipeline]) -> str | None:
     return "guidance_scale" if "guidance_scale" in known else None
 
 
-def check_settings(folder: Path, settings: Settings, *, strict: bool = False) -> None:
-    """InputError if the model in `folder` cannot honour a setting or strict mode. Reads configs only."""
+def check_settings(folder: Path, settings: Settings, *, strict: bool = False, over_picture: bool = False) -> None:
+    """InputError if the model in `folder` cannot honour a setting, strict mode, or a picture to draw over.
+
+    Reads configs only.
+    """
     kind = pipeline_class(folder)
+    spacing = [name for name in ("timestep_spacing", "respacing", "timesteps", "sigmas") if getattr(settings, name)]
     if is_stable_diffusion(kind):
+        if spacing:
+            schedule(settings, read_json(folder / "scheduler" / "scheduler_config.json"))
         return
+    if over_picture:
+        raise InputError(
+            "source", over_picture, f"only Stable Diffusion 1, 2 and XL draw over one, not a {kind.__name__}"
+        )
+    for field in spacing:
+        raise InputError(field, getattr(settings, field), f"leave it out: a {kind.__name__} spaces its own steps")
     known, name = parameters(kind), kind.__name__
     if strict:
         raise InputError("strict", strict, f"leave it out: only Stable Diffusion 1, 2 and XL have it, this is a {name}")

@@ -17,8 +17,7 @@ def check_amount(plan: Plan, root: Path, agreed: bool) -> None:
         return
     measured = measured_seconds(root, plan.model.name)
     source = "as measured here before" if measured else "a rough guess: nothing was measured here yet"
-    work = plan.settings.steps * plan.settings.width * plan.settings.height
-    duration = _duration(plan.pictures * work * (measured or ROUGH_SECONDS))
+    duration = _duration(plan.work * (measured or ROUGH_SECONDS))
     remedy = f"that is {plan.pictures:,} pictures and takes about {duration} ({source}): agree with --yes (yes=True)"
     raise InputError("pictures", plan.pictures, remedy)
 

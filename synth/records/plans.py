@@ -1,9 +1,10 @@
 """A plan: everything that decides a study, checked before any model is loaded, and the key and name of its folder."""
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from synth import presets
@@ -20,11 +21,13 @@ from synth.jobs import (
     check_whole,
     content_key,
 )
+from synth.records.axes import Axis, at, cells, check_axes
 from synth.writing.prompts import check_prompts
 
 MAX_PROMPTS = 1_000  # that GPT-2 writes
 MAX_OWN_PROMPTS = 10_000
 MAX_SEEDS = 100_000
+LATER = ("axes", "source", "mask")  # fields that the first plans did not have
 
 # Windows opens devices under these names, with any ending.
 RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)}
@@ -38,6 +41,8 @@ class Plan:
     phrase: empty where each of people's own prompts is its own phrase.
     seed: of the expansion; seeds: of the pictures, in order.
     expander, expansion: the GPT-2 and its settings, None with people's own prompts.
+    axes: what is varied besides prompts and seeds; each combination is rendered with each of those.
+    source, mask: digests of what the pictures are drawn over (see `Job`).
     """
 
     phrase: str
@@ -50,17 +55,37 @@ class Plan:
     expander: ModelRef | None
     expansion: ExpansionSettings | None
     strict: bool
+    axes: tuple[Axis, ...] = ()
+    source: str = ""
+    mask: str = ""
 
     @property
     def key(self) -> str:
-        """64 hexadecimal digits: SHA-256 of the canonical JSON."""
-        models = {"model": self.model.identity(), "expander": self.expander and self.expander.identity()}
-        return content_key(self.as_dict() | models)
+        """64 hexadecimal digits: SHA-256 of the canonical JSON. What the first plans did not have counts if given."""
+        parts = self.as_dict() | {
+            "settings": self.settings.identity(),
+            "model": self.model.identity(),
+            "expander": self.expander and self.expander.identity(),
+            "axes": [[axis.name, axis.values, [model.identity() for model in axis.models]] for axis in self.axes],
+        }
+        return content_key({name: part for name, part in parts.items() if part or name not in LATER})
 
     @property
     def pictures(self) -> int:
         """How many pictures it comes to."""
-        return self.n * len(self.seeds)
+        return self.n * len(self.seeds) * math.prod(len(axis.values) for axis in self.axes)
+
+    @property
+    def work(self) -> int:
+        """Steps times pixels, over all pictures."""
+        job = self._job("x", 0)
+        settings = [at(job, self._sizing, cell).settings for cell in cells(self._sizing)]
+        mean = sum(item.steps * item.width * item.height for item in settings) / len(settings)
+        return round(self.pictures * mean)
+
+    @property
+    def _sizing(self) -> list[Axis]:
+        return [axis for axis in self.axes if axis.name not in ("model", "lora_weight", "prompt_part")]
 
     @property
     def folder_name(self) -> str:
@@ -68,12 +93,34 @@ class Plan:
         return f"{slug(self.phrase or self.prompts[0])}-{self.key[:8]}"
 
     def jobs(self, prompts: Sequence[str]) -> list[Job]:
-        """One job for each prompt and seed, prompt by prompt."""
-        return [
-            Job(phrase=self.phrase or prompt, prompt=prompt, seed=seed, settings=self.settings, model=self.model)
+        """One job for each cell of the axes, prompt and seed: cell by cell, and prompt by prompt."""
+        jobs = [
+            at(self._job(prompt, seed), self.axes, cell)
+            for cell in cells(self.axes)
             for prompt in prompts
             for seed in self.seeds
         ]
+        if self.axes and len({job.key for job in jobs}) < len(jobs):
+            raise InputError(
+                "axes", [axis.name for axis in self.axes], "some cells are the same picture: change a value"
+            )
+        return jobs
+
+    def coordinates(self, prompts: int) -> list[dict[str, Any]]:
+        """Where each of `jobs` lies: prompt_index, seed, and the label on each axis; the same order."""
+        return [
+            {"prompt_index": index, "seed": seed}
+            | {axis.name: axis.label(place) for axis, place in zip(self.axes, cell, strict=True)}
+            for cell in cells(self.axes)
+            for index in range(prompts)
+            for seed in self.seeds
+        ]
+
+    def _job(self, prompt: str, seed: int) -> Job:
+        return Job(
+            phrase=self.phrase or prompt, prompt=prompt, seed=seed, settings=self.settings, model=self.model,
+            source=self.source, mask=self.mask,
+        )  # fmt: skip
 
     def differences(self, other: Self) -> list[str]:
         """What `other` has otherwise, such as "settings.steps 20, now 30"."""
@@ -95,6 +142,7 @@ class Plan:
             "model": _model(data["model"]),
             "expander": _model(data["expander"]),
             "expansion": data["expansion"] and ExpansionSettings(**data["expansion"]),
+            "axes": tuple(_axis(axis) for axis in data.get("axes", ())),
         })  # fmt: skip
 
 
@@ -111,6 +159,9 @@ def make_plan(
     expander: str = "vignettes-gpt2",
     expansion: ExpansionSettings = ExpansionSettings(),
     strict: bool = False,
+    axes: Sequence[Axis | str] = (),
+    source: str = "",
+    mask: str = "",
 ) -> Plan:
     """The plan for these arguments (see `synth.study`). Raises InputError or ModelError; loads no model."""
     own = _check_prompts(phrase, prompts)
@@ -127,6 +178,9 @@ def make_plan(
         expander=None if own else presets.resolve(expander, "expander"),
         expansion=None if own else expansion,
         strict=check_flag("strict", strict),
+        axes=tuple(_pinned(axis, tuple(loras)) for axis in check_axes(axes)),
+        source=source,
+        mask=mask,
     )
 
 
@@ -155,6 +209,19 @@ def check_name(name: object) -> str:
 
 def _model(data: dict[str, Any] | None) -> ModelRef | None:
     return data and ModelRef(**data | {"loras": tuple((path, float(weight)) for path, weight in data["loras"])})
+
+
+def _axis(data: dict[str, Any]) -> Axis:
+    return Axis(data["name"], tuple(data["values"]), tuple(_model(model) for model in data["models"]))
+
+
+def _pinned(axis: Axis, loras: tuple[tuple[str, float], ...]) -> Axis:
+    """The axis with what pins its models; InputError for weights of LoRAs without any."""
+    if axis.name == "lora_weight" and not loras:
+        raise InputError("lora_weight", axis.values, "give the LoRA too (--lora)")
+    if axis.name != "model":
+        return axis
+    return replace(axis, models=tuple(presets.resolve(str(name), "renderer", loras=loras) for name in axis.values))
 
 
 def _check_prompts(phrase: str | None, prompts: Sequence[str] | None) -> tuple[str, ...]:

@@ -52,6 +52,15 @@ COLUMNS = {
     "torch": ("TEXT", "string"),
     "diffusers": ("TEXT", "string"),
     "transformers": ("TEXT", "string"),
+    # What the first journals did not have; see the migrations in synth/journal.py.
+    "timestep_spacing": ("TEXT", "string"),
+    "respacing": ("TEXT", "string"),
+    "timesteps": ("TEXT", "string"),
+    "sigmas": ("TEXT", "string"),
+    "strength": ("REAL", "float64"),
+    "postprocess": ("TEXT", "string"),
+    "source": ("TEXT", "string"),
+    "mask": ("TEXT", "string"),
 }
 
 FORMULA = re.compile(r"'*[=+\-@\t]")  # what a spreadsheet would compute, and what is already escaped
@@ -65,6 +74,8 @@ def job_columns(job: Job) -> dict[str, Any]:
         "prompt": job.prompt,
         "seed": job.seed,
         **asdict(job.settings),
+        "source": job.source,
+        "mask": job.mask,
         "model": job.model.name,
         "revision": job.model.revision or "",
         "digest": job.model.digest or "",
@@ -104,6 +115,17 @@ def as_frame(rows: list[dict[str, Any]]) -> "pandas.DataFrame":
     return frame.astype({name: dtype for name, (_, dtype) in COLUMNS.items()})
 
 
+def with_measures(frame: "pandas.DataFrame", measures: list[dict[str, Any]]) -> "pandas.DataFrame":
+    """The frame with two columns more for each measure: its values, and under <name>_model what measured them."""
+    for name in dict.fromkeys(item["name"] for item in measures):
+        mine = {item["key"]: item for item in measures if item["name"] == name}
+        frame[name] = [float("nan") if (found := mine.get(key)) is None else found["value"] for key in frame["key"]]
+        models = [mine[key]["model"] if key in mine else "" for key in frame["key"]]
+        frame = frame.astype({name: "float64"}).assign(**{f"{name}_model": models})
+        frame = frame.astype({f"{name}_model": "string"})
+    return frame
+
+
 def to_csv(frame: "pandas.DataFrame") -> bytes:
     """UTF-8 CSV. A text that a spreadsheet would run as a formula gets an apostrophe; `read_log` removes it."""
     texts = frame.select_dtypes("string").columns
@@ -121,7 +143,12 @@ def read_log(path: Path | BinaryIO) -> "pandas.DataFrame":
     rows["strict"] = rows["strict"] == "True"
     rows[numbers] = rows[numbers].mask(rows[numbers] == "", None)
     rows["candidate"] = pandas.to_numeric(rows["candidate"])
-    return as_frame(rows.to_dict("records"))
+    others = {name: rows[name] for name in rows if name not in COLUMNS}  # measures
+    typed = {
+        name: values.astype("string") if name.endswith("_model") else pandas.to_numeric(values)
+        for name, values in others.items()
+    }
+    return as_frame(rows.to_dict("records")).assign(**typed)
 
 
 def _escape(text: str) -> str:

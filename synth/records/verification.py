@@ -14,6 +14,7 @@ from synth.errors import InputError, RenderError, StudyError
 from synth.jobs import Job, ModelRef, Result, check_whole
 from synth.records.pictures import Picture, read_picture
 from synth.records.rows import versions
+from synth.records.sources import kept
 
 HOW = {"device", "dtype", "batch_size", "strict"}  # facts without which nothing can be rendered the same way
 
@@ -50,7 +51,8 @@ def verify(path: str | Path, *, device: str = "auto") -> Verification:
     Arithmetic differs with the shape of a batch, so the picture is rendered in a batch as large as its own was, with
     the dtype and, where this machine has it, the device of then. Raises StudyError for a file that is damaged or not
     Synth's, ModelError where its model is not to be had, RenderError where rendering fails. A model of the hub that is
-    not on this machine is downloaded, at the commit that the picture names.
+    not on this machine is downloaded, at the commit that the picture names. What a picture was drawn over is looked for
+    in its study's folder, in sources/.
     """
     picture = read_picture(path)
     if missing := HOW - picture.facts.keys():
@@ -58,7 +60,8 @@ def verify(path: str | Path, *, device: str = "auto") -> Verification:
             f"{path} does not tell its {', '.join(sorted(missing))}; give a PNG that a study of Synth saved"
         )
     model = _model_here(picture.job.model)
-    result = _render_again(replace(picture.job, model=model), picture.facts, device)
+    pictures = kept(Path(path).absolute().parent.parent, picture.job)
+    result = _render_again(replace(picture.job, model=model), picture.facts, device, pictures)
     if picture.image.size != result.image.size:
         sizes = [f"{image.width} x {image.height}" for image in (picture.image, result.image)]
         raise StudyError(f"{path} was resized after it was saved (it has {sizes[0]} pixels, its job makes {sizes[1]})")
@@ -82,7 +85,7 @@ def _model_here(model: ModelRef) -> ModelRef:
     return presets.resolve(model.name, "renderer", loras=model.loras)
 
 
-def _render_again(job: Job, facts: dict[str, Any], device: str) -> Result:
+def _render_again(job: Job, facts: dict[str, Any], device: str, pictures: dict[str, Image.Image]) -> Result:
     from synth.models.devices import (
         choose_device,  # here, because torch takes seconds and a foreign file should fail at once
     )
@@ -95,7 +98,8 @@ def _render_again(job: Job, facts: dict[str, Any], device: str) -> Result:
             device = choose_device()
     dtype = facts["dtype"] if device == facts["device"] else "auto"
     size, strict = check_whole("batch_size", facts["batch_size"], 1, 256), facts["strict"]
-    with closing(render([job] * size, device=device, dtype=dtype, batch_size=size, strict=strict)) as results:
+    how = {"device": device, "dtype": dtype, "batch_size": size, "strict": strict}
+    with closing(render([job] * size, pictures=pictures, **how)) as results:
         result = next(results)
     if result.image is None:
         raise RenderError(f"the picture could not be rendered again: {result.error}")

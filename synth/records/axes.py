@@ -1,0 +1,147 @@
+"""An axis of a study: a setting, the model or a part of the prompt, and the values that it takes one after another."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal, InvalidOperation
+from itertools import product
+from typing import Any, Self
+
+from synth.errors import InputError
+from synth.jobs import Job, ModelRef, Settings, check_choice
+
+SETTINGS = {item.name: item.type for item in fields(Settings)}
+OTHERS = ("size", "model", "lora_weight", "prompt_part")
+NAMES = (*SETTINGS, *OTHERS)
+EXAMPLES = 'guidance_scale=1,3,5 steps=10:50:10 scheduler=ddim,euler negative_prompt="none | blurry"'
+NOTHING = "none"  # how an empty text is written
+MOST_IN_A_RANGE = 10_000
+
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A name of NAMES, and at least two different values.
+
+    models: what the values of the axis "model" stand for, in their order. Of the axis "prompt_part" the first value is
+    what the others take the place of.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    models: tuple[ModelRef, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The axis that a text describes: "guidance_scale=1,3,5", "steps=10:50:10" (ends included).
+
+        Where values may have commas of their own (texts, respacing, timesteps, sigmas), "|" stands between them, and
+        "none" for an empty one. InputError for an unknown name, and for values that the setting does not take.
+        """
+        name, sign, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign:
+            raise InputError("axis", text, f"give a name and its values, as in {EXAMPLES}")
+        if name not in NAMES:
+            check_choice("axis", name, NAMES)
+        kind = {"lora_weight": float, "size": str, "model": str, "prompt_part": str}.get(name) or SETTINGS[name]
+        return cls(name, tuple(_range(values, kind) or [_value(item, kind) for item in _split(name, values)]))
+
+    def __post_init__(self) -> None:
+        if len(self.values) < 2:
+            raise InputError(self.name, self.values, "give an axis at least two values")
+        labels = [self.label(place) for place in range(len(self.values))]
+        for label in labels:
+            if labels.count(label) > 1 and len(labels) <= 1000:
+                raise InputError(self.name, label, "give each value of an axis once")
+        self._check()
+
+    def label(self, place: int) -> str:
+        """How the value at a place is written beside the pictures."""
+        value = self.values[place]
+        return f"{value:g}" if isinstance(value, float) else str(value) or NOTHING
+
+    def changed(self, job: Job, place: int) -> Job:
+        """The job with the value at a place; InputError where it cannot have it."""
+        value = self.values[place]
+        if self.name == "prompt_part":
+            return self._with_part(job, str(value))
+        if self.name == "model":
+            return replace(job, model=self.models[place])
+        if self.name == "lora_weight":
+            loras = tuple((name, float(value)) for name, _ in job.model.loras)
+            return replace(job, model=replace(job.model, loras=loras))
+        return replace(job, settings=job.settings.but(**self._settings(value)))
+
+    def _settings(self, value: Value) -> dict[str, Value]:
+        if self.name != "size":
+            return {self.name: value}
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value))
+        if not match:
+            raise InputError("size", value, "give it as 768x512")
+        return {"width": int(match[1]), "height": int(match[2])}
+
+    def _with_part(self, job: Job, part: str) -> Job:
+        sought = str(self.values[0])
+        if sought not in job.prompt:
+            raise InputError("prompt_part", sought, f"give a text that every prompt contains; {job.prompt!r} does not")
+        return replace(job, prompt=job.prompt.replace(sought, part), phrase=job.phrase.replace(sought, part))
+
+    def _check(self) -> None:
+        """InputError for values that no job can have."""
+        if self.name == "prompt_part" and not self.values[0]:
+            raise InputError("prompt_part", "", "begin with the text that the others replace")
+        if self.name in SETTINGS or self.name == "size":
+            for value in self.values:
+                Settings(**self._settings(value))
+
+
+def check_axes(axes: Sequence[Axis | str]) -> tuple[Axis, ...]:
+    """The axes, those written as texts parsed; InputError where two have one name."""
+    parsed = tuple(Axis.parse(axis) if isinstance(axis, str) else axis for axis in axes)
+    for number, axis in enumerate(parsed):
+        if axis.name in [other.name for other in parsed[:number]]:
+            raise InputError("axis", axis.name, "give each axis once")
+    return parsed
+
+
+def cells(axes: Sequence[Axis]) -> list[tuple[int, ...]]:
+    """Every combination of the axes' places, the last axis running fastest; one empty combination of no axes."""
+    return list(product(*(range(len(axis.values)) for axis in axes)))
+
+
+def at(job: Job, axes: Sequence[Axis], cell: Sequence[int]) -> Job:
+    """A job as it is in a cell."""
+    for axis, place in zip(axes, cell, strict=True):
+        job = axis.changed(job, place)
+    return job
+
+
+def _split(name: str, text: str) -> list[str]:
+    commas = name not in ("negative_prompt", "prompt_part", "postprocess", "respacing", "timesteps", "sigmas")
+    return [item.strip() for item in text.split("|" if "|" in text or not commas else ",")]
+
+
+def _value(text: str, kind: Any) -> Value:
+    if kind is str:
+        return "" if text.lower() == NOTHING else text
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError("axis", text, f"give numbers, as in {EXAMPLES}") from None
+
+
+def _range(text: str, kind: Any) -> list[Value]:
+    """The numbers of "10:50:10", ends included; nothing where a text is no range."""
+    parts = text.split(":")
+    if kind is str or len(parts) != 3:
+        return []
+    try:
+        first, last, step = (Decimal(part.strip()) for part in parts)
+        count = int((last - first) / step) + 1
+        if not 2 <= count <= MOST_IN_A_RANGE:
+            raise InputError("axis", text, f"give a range of 2 to {MOST_IN_A_RANGE:,} values")
+        return [_value(str(first + step * number), kind) for number in range(count)]
+    except (InvalidOperation, ZeroDivisionError, OverflowError):
+        raise InputError("axis", text, "give a range as first:last:step, such as 10:50:10") from None
