@@ -21,14 +21,14 @@ import yaml
 from PIL import Image
 
 from synth.errors import InputError, SynthError
-from synth.journal import Journal
+from synth.journal import NAME, Journal
 from synth.layout.parameters import Parameter, check_parameters, declared, parse_parameters
 from synth.layout.publishing import fill
 from synth.records.files import write_atomically
 from synth.records.pictures import DAMAGE
 from synth.records.plans import slug
 from synth.reporting import MAIN, Request, make, notebook_path, prepare
-from synth.studies import ROOT, Study
+from synth.studies import ROOT
 
 THUMBNAILS, THUMBNAIL_SIZE = 4, 192
 
@@ -65,15 +65,16 @@ class Batch:
 def batch(file: str | Path, *, out: str | Path = ROOT, progress: bool = True, **shared: Any) -> Batch:
     """Make a report for each row of a CSV or YAML file, and `<out>/<file's name>/index.html` with all of them.
 
-    shared: parameters for every row that doesn't set them itself. A row that fails is noted and the others go on. Run
+    shared: parameters for every row that doesn't set them itself; notebook, in a column or here, chooses another than
+    the main one, by name or number. A row that fails is noted and the others go on. Run
     again, it does what is missing. Unknown columns and values of the wrong type are an InputError before anything runs.
     """
-    known = declared(notebook_path(MAIN))
-    shared = check_parameters(shared, known)
-    rows = read_rows(file, known)
+    notebook = str(shared.pop("notebook", MAIN))
+    shared = check_parameters(shared, declared(notebook_path(notebook)))
+    rows = read_rows(file, notebook)
     folder = _batch_folder(Path(file), Path(out))
     outcomes = [Outcome(number, values) for number, values in enumerate(rows, start=1)]
-    requests = [_planned(outcome, shared, folder) for outcome in outcomes]
+    requests = [_planned(outcome, shared | {"notebook": notebook}, folder) for outcome in outcomes]
     index = folder / "index.html"
     began = time.monotonic()
     waiting = [
@@ -88,10 +89,11 @@ def batch(file: str | Path, *, out: str | Path = ROOT, progress: bool = True, **
     return Batch(index, outcomes)
 
 
-def read_rows(file: str | Path, known: Mapping[str, Parameter]) -> list[dict[str, Any]]:
+def read_rows(file: str | Path, notebook: str = MAIN) -> list[dict[str, Any]]:
     """The rows of a CSV or YAML file with their values parsed; an empty cell is not given.
 
-    In YAML, values are read as the texts they are written as, so that a phrase 1984 stays a phrase.
+    notebook: whose parameters they are where a row names none. In YAML, values are read as the texts they are written
+    as, so that a phrase 1984 stays a phrase.
     """
     path = Path(file)
     readers = {".csv": _csv_rows, ".yaml": _yaml_rows, ".yml": _yaml_rows}
@@ -107,7 +109,7 @@ def read_rows(file: str | Path, known: Mapping[str, Parameter]) -> list[dict[str
         raise InputError("file", str(path), f"it is not well formed: {' '.join(str(error).split())}") from None
     if not rows:
         raise InputError("file", str(path), "give it at least one row of parameters")
-    return [_parsed(number, row, known) for number, row in enumerate(rows, start=1)]
+    return [_parsed(number, row, notebook) for number, row in enumerate(rows, start=1)]
 
 
 def _csv_rows(text: str) -> Iterator[dict[str, str]]:
@@ -130,11 +132,20 @@ def _yaml_rows(text: str) -> Iterator[dict[str, str]]:
         yield {name: json.dumps(value) if isinstance(value, list) else value for name, value in row.items() if value}
 
 
-def _parsed(number: int, row: Mapping[str, str], known: Mapping[str, Parameter]) -> dict[str, Any]:
+def _parsed(number: int, row: Mapping[str, str], notebook: str) -> dict[str, Any]:
+    chosen = {"notebook": row["notebook"]} if "notebook" in row else {}
     try:
-        return parse_parameters(row, {name: known[name] for name in known if name != "out"})
+        known = _known(row.get("notebook", notebook))
+        return chosen | parse_parameters({name: text for name, text in row.items() if name != "notebook"}, known)
     except InputError as error:
         raise InputError(f"row {number}, {error.field}", error.value, error.remedy) from None
+
+
+@cache
+def _known(notebook: str) -> dict[str, Parameter]:
+    """What a row may set of a notebook's parameters; the batch itself says where studies go."""
+    known = declared(notebook_path(notebook))
+    return {name: known[name] for name in known if name != "out"}
 
 
 def _batch_folder(file: Path, out: Path) -> Path:
@@ -152,19 +163,11 @@ def _planned(outcome: Outcome, shared: Mapping[str, Any], folder: Path) -> Reque
     try:
         request = prepare(**shared | outcome.parameters | {"out": folder})
         outcome.folder = request.folder
-        outcome.status = "done" if _is_done(request) else "left"
+        outcome.status = "done" if request.is_done else "left"
     except SynthError as error:
         outcome.status, outcome.error = "failed", str(error)
         return None
     return request
-
-
-def _is_done(request: Request) -> bool:
-    """Whether the request's folder has a report, of this very plan, and every picture."""
-    if not (request.folder / "report.html").is_file():
-        return False
-    study = Study.open(request.folder)
-    return study.plan.key == request.plan.key and study.counts["done"] == request.plan.pictures
 
 
 def _run(outcome: Outcome, request: Request, progress: bool) -> None:
@@ -196,7 +199,7 @@ def _write_index(index: Path, title: str, outcomes: list[Outcome]) -> None:
 def _line(outcome: Outcome, root: Path) -> dict[str, Any]:
     """What the page shows of a row."""
     parameters = dict(outcome.parameters)
-    prompts = parameters.pop("prompts", None) or ["?"]
+    prompts = parameters.pop("prompts", None) or [parameters.get("notebook", "?")]
     report = outcome.folder / "report.html" if outcome.folder else None
     made = outcome.status in ("done", "incomplete")
     return {
@@ -211,6 +214,8 @@ def _line(outcome: Outcome, root: Path) -> dict[str, Any]:
 
 def _thumbnails(folder: Path) -> list[str]:
     """Data URIs of pictures of a study, of different prompts first."""
+    if not (folder / NAME).is_file():
+        return []  # a notebook that is no study of its own
     with Journal(folder) as journal:
         rows = [row for row in journal.rows() if row["status"] == "done"]
     rows.sort(key=lambda row: (row["seed"], row["prompt_index"]))

@@ -12,7 +12,8 @@ import nbformat
 import pytest
 from made_up_studies import write_notebook
 
-from synth import reporting
+from synth import execution, reporting
+from synth.batches import batch
 from synth.errors import InputError, ReportError, StudyError
 from synth.reporting import prepare, report
 from synth.studies import Study
@@ -66,7 +67,7 @@ def test_bad_input_is_one_clear_error_before_anything_is_made(arguments, says, t
 
 
 def test_a_place_that_cannot_be_used_is_told_before_a_kernel_starts(tmp_path, tiny_sd, monkeypatch):
-    monkeypatch.setattr(reporting, "_execute", lambda *_: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(reporting, "execute", lambda *_: pytest.fail("a kernel was started"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "taken").write_text("precious")
     with pytest.raises(InputError, match="it is a file"):
@@ -112,3 +113,55 @@ def test_a_failing_notebook_is_kept_and_one_sentence(made_up, tiny_sd):
         output.output_type == "error" for cell in nbformat.read(kept, 4).cells for output in cell.get("outputs", [])
     )
     assert not (made_up / "out" / "r").exists()
+
+
+@pytest.fixture
+def other(tmp_path, monkeypatch):
+    """A notebook that makes no study of its own."""
+    cells = [
+        nbformat.v4.new_markdown_cell("# A small one", metadata={"tags": ["notebook-only"]}),
+        nbformat.v4.new_code_cell(
+            'phrase: str = "x"\ntimes: int = 1\nout: str = "generated_images"', metadata={"tags": ["parameters"]}
+        ),
+        nbformat.v4.new_code_cell("print(phrase * times)"),
+    ]
+    path = tmp_path / "9_small.ipynb"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    found = execution.notebooks() | {"9_small": path}
+    monkeypatch.setattr(execution, "notebooks", lambda: found)
+    return tmp_path / "out"
+
+
+def test_any_notebook_becomes_a_page(other):
+    asked = prepare(notebook="9", phrase="ab <b>", times=2, out=other)
+    assert not asked.is_done and asked.title == "ab <b>"
+    made = report(notebook="9_small", phrase="ab <b>", times=2, out=other, progress=False)
+    assert made.folder == asked.folder and made.folder.name.startswith("ab-b-9-")
+    assert "ab &lt;b&gt;ab &lt;b&gt;" in made.html.read_text()
+    assert asked.is_done
+    assert not prepare(notebook="9", phrase="ab <b>", times=3, out=other).is_done
+    named = report(notebook="9", out=other, name="mine", progress=False)
+    assert named.html == other / "mine" / "report.html"
+    assert not prepare(notebook="9", times=2, name="mine", out=other).is_done
+
+
+def test_a_notebook_and_its_parameters_are_checked_first(other):
+    with pytest.raises(InputError, match="did you mean '9_small'"):
+        prepare(notebook="9_smal", out=other)
+    with pytest.raises(InputError, match="did you mean 'times'"):
+        prepare(notebook="9", tmes=2, out=other)
+    assert execution.notebook_titles()["9_small"] == "A small one"
+
+
+def test_a_batch_runs_any_notebook(other, tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("notebook,phrase,times\n9,a,2\n9_small,b,3\n")
+    ran = batch(table, out=other, progress=False)
+    assert [outcome.status for outcome in ran.outcomes] == ["done", "done"]
+    assert ran.index.read_text().count('href="') == 2
+    before = [(outcome.folder / "report.html").stat().st_mtime_ns for outcome in ran.outcomes]
+    again = batch(table, out=other, progress=False)
+    assert [(outcome.folder / "report.html").stat().st_mtime_ns for outcome in again.outcomes] == before
+    table.write_text("phrase,times\na,2\n")
+    assert batch(table, notebook="9", out=other, progress=False).failed == 0

@@ -7,6 +7,7 @@ is one line on stderr, never a traceback.
 import io
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,11 @@ from synth.errors import SynthError
 from synth.jobs import check_choice
 
 INTERRUPTED = "interrupted; run the same command again to go on"
+PATIENCE = 10.0  # seconds; a launcher ends all processes within one of the first failure
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "report": (),
+    "notebook": (),
     "batch": (),
     "study": ("run", "list", "show", "delete"),
     "expand": (),
@@ -43,14 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no letter for it is no reason to fail
     try:
-        with _short_warnings():
+        with _short_warnings(), _first_process_speaks():
             code = _run(words)
         sys.stdout.flush()
         return code
     except SynthError as error:
         return _say(error, 2)
     except KeyboardInterrupt as stop:
-        return _say(str(stop) or INTERRUPTED, 130)
+        return _say(str(stop) or INTERRUPTED, 130) if _is_first_process() else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
         return 141
@@ -96,12 +99,31 @@ def _short_warnings() -> Iterator[None]:
     """Synth's own warnings are one line each; those of the libraries are for whoever writes code."""
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if category.__module__.startswith("synth."):
+        if category.__module__.startswith("synth.") and _is_first_process():
             print(f"synth: note: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def _first_process_speaks() -> Iterator[None]:
+    """Of several processes that fail alike the first says why; the others wait, until their launcher ends them.
+
+    One that fails alone speaks after that wait.
+    """
+    try:
+        yield
+    except Exception:
+        if not _is_first_process():
+            time.sleep(PATIENCE)
+        raise
+
+
+def _is_first_process() -> bool:
+    """Whether torchrun or accelerate started this process as the first of several, or nobody did."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _say(message: object, code: int) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def register(commands: Any) -> None:
     """Add the commands."""
     _register_report(commands)
+    _register_notebook(commands)
     _register_batch(commands)
     _register_study(commands)
     _register_log(commands)
@@ -34,10 +35,24 @@ def report(arguments: Namespace) -> int:
     return 1 if made.failed else 0
 
 
+def notebook(arguments: Namespace) -> int:
+    from synth.execution import notebook_titles
+    from synth.reporting import report as make_report
+
+    if arguments.notebook is None:
+        print(table(("notebook", "what it shows"), notebook_titles().items()))
+        return 0
+    given = _with_parameters(arguments, values(arguments), arguments.notebook)
+    made = make_report(given.pop("phrase", None), notebook=arguments.notebook, **given)
+    print(f"{made.seconds:.0f} seconds. Look at {made.html}")
+    return 1 if made.failed else 0
+
+
 def batch(arguments: Namespace) -> int:
     from synth.batches import batch as run_batch
 
-    ran = run_batch(arguments.file, **_with_parameters(arguments, values(arguments)))
+    chosen = {} if arguments.notebook is None else {"notebook": arguments.notebook}
+    ran = run_batch(arguments.file, **chosen, **_with_parameters(arguments, values(arguments), arguments.notebook))
     for outcome in ran.outcomes:
         if outcome.error:
             print(f"row {outcome.row}, {outcome.status}: {outcome.error}")
@@ -149,6 +164,17 @@ def _register_report(commands: Any) -> None:
     add_expansion(parser)
 
 
+def _register_notebook(commands: Any) -> None:
+    parser = add_command(
+        commands, "notebook", notebook, "execute one of the notebooks with parameters, and leave its page",
+        "synth notebook                          (lists them)",
+        'synth notebook 3_why_this_picture -p phrase="a blue horse in the snow"',
+    )  # fmt: skip
+    parser.add_argument("notebook", nargs="?", metavar="NOTEBOOK", help="its name, or the number that it begins with")
+    _add_parameters(parser)
+    add_common(parser, "out", "name")
+
+
 def _register_batch(commands: Any) -> None:
     parser = add_command(
         commands, "batch", batch, "make a report for each row of a CSV or YAML table, and a page that lists them",
@@ -156,6 +182,7 @@ def _register_batch(commands: Any) -> None:
         "synth batch phrases.yaml -p seeds=2",
     )  # fmt: skip
     parser.add_argument("file", metavar="FILE", help="a row is a set of a report's parameters: phrase, n, steps, ...")
+    parser.add_argument("--notebook", metavar="NOTEBOOK", help="for rows that name none (default: the main one)")
     _add_parameters(parser)
     add_common(parser, "out")
 
@@ -212,15 +239,15 @@ def _add_parameters(parser: Any) -> None:
     )  # fmt: skip
 
 
-def _with_parameters(arguments: Namespace, typed: dict[str, Any]) -> dict[str, Any]:
-    """What was given as options, and with -p."""
+def _with_parameters(arguments: Namespace, typed: dict[str, Any], notebook: str | None = None) -> dict[str, Any]:
+    """What was given as options, and with -p, for a notebook (the main one)."""
     from synth.layout.parameters import declared, parse_parameters
     from synth.reporting import MAIN, notebook_path
 
     pairs = dict(map(_pair, arguments.parameter))
     for name in typed.keys() & pairs.keys():
         raise InputError(name, pairs[name], "give it as an option or with -p, not both")
-    return typed | parse_parameters(pairs, declared(notebook_path(MAIN)))
+    return typed | parse_parameters(pairs, declared(notebook_path(notebook or MAIN)))
 
 
 def _pair(text: str) -> tuple[str, str]:
