@@ -58,7 +58,7 @@ def expand(
 
     Asking for more prompts extends the list and changes none of those already there (see `Selection`).
 
-    model: an expander's preset, hub id or folder. renderer: whose tokenizer counts; it is not loaded.
+    model: an expander's preset, hub id, folder or checkpoint. renderer: whose tokenizer counts; it is not loaded.
     progress: called after each block with the number of candidates drawn so far.
 
     With `settings.weave`, GPT-2 first writes an opener of up to 12 tokens; if it comes to " of", " showing",

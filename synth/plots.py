@@ -6,7 +6,7 @@ state, so nothing is shown twice in a notebook and nothing leaks. Colours, type 
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise, product
 from pathlib import Path
@@ -63,6 +63,30 @@ def style() -> AbstractContextManager:
     })  # fmt: skip
 
 
+def set_title(axes: Axes, title: str, note: str) -> None:
+    """A title at the left, and under it a note that is smaller and paler."""
+    axes.set_title(title, pad=26)
+    axes.annotate(
+        note, (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", size=9, color=MUTED
+    )
+
+
+def new_axes(width: float = 7.6, height: float = 3.0) -> tuple[NotebookFigure, Axes]:
+    """A figure of some inches with one Axes."""
+    figure = NotebookFigure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def pixel_axes(width: int, height: int) -> tuple[NotebookFigure, Axes]:
+    """A figure whose data units are its pixels, the origin at the top left."""
+    figure = NotebookFigure(figsize=(width / DPI, height / DPI))
+    FigureCanvasAgg(figure)  # which can measure text before it is drawn
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    return figure, axes
+
+
 def image_grid(data: Any, rows: str = "prompt", columns: str = "seed", *, cell: int = CELL) -> NotebookFigure:
     """Pictures in a grid: one row for each value of the frame's column `rows`, one column for each of `columns`.
 
@@ -83,41 +107,65 @@ def image_grids(
     rows: str = "prompt",
     columns: str = "seed",
     *,
+    pages: Sequence[str] = (),
     most_rows: int = 8,
     most_columns: int = 6,
     most_pages: int = 20,
-) -> Iterator[Figure]:
+) -> Iterator[NotebookFigure]:
     """`image_grid` in pages of at most `most_rows` x `most_columns` pictures, left to right, then down.
 
+    pages: columns of the frame; each combination of their values begins a page of its own.
     At most the first `most_pages`, as a report of thousands of pictures opens in no browser; the titles say so.
     """
     frame, folder = _frame(data)
+    every = [
+        (named, page)
+        for named, part in _parts(frame, pages)
+        for page in _windows(part, rows, columns, most_rows, most_columns)
+    ]
+    rest = " (the rest is in images/)" if len(every) > most_pages else ""
+    for number, (named, page) in enumerate(every[:most_pages], start=1):
+        place = [f"page {number} of {len(every)}{rest}"] if len(every) > 1 else []
+        yield _grid(page, folder, rows, columns, CELL, named + place)
+
+
+def _parts(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """The rows that share their values in some columns, and what these values are called; in the order of the rows."""
+    if not columns:
+        yield [], frame
+        return
+    for values, part in frame.groupby(list(columns), sort=False, observed=True, dropna=False):
+        names = [_name(column, value, part) for column, value in zip(columns, values, strict=True)]
+        part.attrs = frame.attrs
+        yield names, part
+
+
+def _windows(frame: pd.DataFrame, rows: str, columns: str, most_rows: int, most_columns: int) -> Iterator[pd.DataFrame]:
+    """The frame in pages, left to right, then down."""
     row_values, column_values = _values(frame, rows), _values(frame, columns)
-    pages = list(product(range(0, len(row_values), most_rows), range(0, len(column_values), most_columns)))
-    rest = " (the rest is in images/)" if len(pages) > most_pages else ""
-    for number, (top, left) in enumerate(pages[:most_pages], start=1):
-        page = frame[
+    for top, left in product(range(0, len(row_values), most_rows), range(0, len(column_values), most_columns)):
+        yield frame[
             frame[rows].isin(row_values[top : top + most_rows])
             & frame[columns].isin(column_values[left : left + most_columns])
         ]
-        notes = [f"page {number} of {len(pages)}{rest}"] if len(pages) > 1 else []
-        yield _grid(page, folder, rows, columns, CELL, notes)
 
 
 def _grid(frame: pd.DataFrame, folder: Path, rows: str, columns: str, cell: int, notes: list[str]) -> NotebookFigure:
     row_values, column_values = _values(frame, rows), _values(frame, columns)
     cell = min(cell, int((LARGEST / (len(row_values) * len(column_values))) ** 0.5) - GAP)
-    lefts = {value: MARGIN + LABEL + number * (cell + GAP) for number, value in enumerate(column_values)}
+    labels = {value: _label(frame, rows, value) for value in row_values}
+    room = _label_room(rows, labels.values())
+    lefts = {value: MARGIN + room + number * (cell + GAP) for number, value in enumerate(column_values)}
     tops = {value: HEADER + number * (cell + GAP) for number, value in enumerate(row_values)}
     width, height = max(lefts.values()) + cell + MARGIN, max(tops.values()) + cell + MARGIN
     with style():
-        figure, axes = _pixel_axes(width, height)
+        figure, axes = pixel_axes(width, height)
         canvas = Image.new("RGB", (width, height), "white")
-        _draw_title(axes, frame, width - 2 * MARGIN, notes)
-        _draw_headers(axes, {x: _name(columns, value) for value, x in lefts.items()}, cell + GAP)
+        _draw_title(axes, frame, "prompt" in (rows, columns), width - 2 * MARGIN, notes)
+        _draw_headers(axes, {x: _name(columns, value, frame) for value, x in lefts.items()}, cell + GAP)
         for value, y in tops.items():
-            label, lines = _label(frame, rows, value), max(1, cell // 21)
-            draw_wrapped(axes, label, MARGIN, y, width=LABEL - 2 * MARGIN, lines=lines, size=11)
+            lines = max(1, cell // 21)
+            draw_wrapped(axes, labels[value], MARGIN, y, width=room - 2 * MARGIN, lines=lines, size=11)
         for _, row in frame.iterrows():
             _draw_cell(axes, canvas, row, folder, (lefts[row[columns]], tops[row[rows]]), cell)
         axes.imshow(canvas, extent=(0, width, height, 0), interpolation="none", aspect="auto", zorder=0)
@@ -134,7 +182,7 @@ def token_lengths(data: Any) -> Figure:
         return _token_histogram(prompts["prompt_tokens"])
     labels = [f"{index + 1}  {_added(row, 34)}" for index, row in prompts.iterrows()]
     with style():
-        figure, axes = _axes(height=1.0 + 0.32 * len(prompts))
+        figure, axes = new_axes(height=1.0 + 0.32 * len(prompts))
         read = prompts["prompt_tokens"].clip(upper=USABLE_TOKENS)
         sns.barplot(x=prompts["prompt_tokens"], y=labels, ax=axes, color="#f3c6c1", hatch="////", edgecolor=ALARM, lw=0)
         sns.barplot(x=read, y=labels, ax=axes, color=ACCENT, saturation=1)
@@ -142,7 +190,7 @@ def token_lengths(data: Any) -> Figure:
         for place, tokens in enumerate(prompts["prompt_tokens"]):
             axes.text(tokens + 0.7, place, f"{tokens}", va="center", size=9, color=MUTED)
         axes.set(xlabel="tokens", xlim=(0, max(80, prompts["prompt_tokens"].max() + 5)))
-        _title(axes, *LENGTH_TITLE)
+        set_title(axes, *LENGTH_TITLE)
         axes.tick_params(left=False)
         sns.despine(ax=axes, left=True)
     return figure
@@ -150,12 +198,12 @@ def token_lengths(data: Any) -> Figure:
 
 def _token_histogram(tokens: pd.Series) -> Figure:
     with style():
-        figure, axes = _axes()
+        figure, axes = new_axes()
         sns.histplot(x=tokens, discrete=True, ax=axes, color=ACCENT, alpha=1, edgecolor="white")
         axes.axvline(USABLE_TOKENS, color=ALARM, lw=1, ls=(0, (4, 3)))
         axes.set(xlabel="tokens", ylabel="prompts", xlim=(0, max(80, tokens.max() + 5)))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        _title(axes, *LENGTH_TITLE)
+        set_title(axes, *LENGTH_TITLE)
     return figure
 
 
@@ -171,7 +219,7 @@ def diversity(data: Any) -> Figure:
     distances = np.array([[_jaccard_distance(a, b) for b in added] for a in added])
     numbers, every = range(1, len(added) + 1), 1 if len(added) <= 20 else 10
     with style():
-        figure, axes = _axes(width=4.6, height=4.0)
+        figure, axes = new_axes(width=4.6, height=4.0)
         sns.heatmap(
             pd.DataFrame(distances, numbers, numbers), ax=axes, vmin=0, vmax=1, square=True,
             linewidths=1.5 if len(added) <= 20 else 0, linecolor="white", annot=len(added) <= 12,
@@ -182,7 +230,7 @@ def diversity(data: Any) -> Figure:
         axes.tick_params(length=0, labelrotation=0)
         axes.set(xlabel="prompt", ylabel="prompt")
         first = f"the first {MOST}: " if len(prompts) > MOST else ""
-        _title(axes, "How different are the prompts?", first + _diversity_note(added, distances))
+        set_title(axes, "How different are the prompts?", first + _diversity_note(added, distances))
     return figure
 
 
@@ -191,10 +239,10 @@ def timing(data: Any) -> Figure:
     frame, _ = _frame(data)
     done = frame[frame["status"] == "done"].sort_values("created").reset_index(drop=True)
     with style():
-        figure, axes = _axes(height=2.8)
+        figure, axes = new_axes(height=2.8)
         axes.set(xlabel="picture, in the order of rendering", ylabel="seconds")
         if done.empty:
-            _title(axes, "How long did each picture take?", "no picture was rendered")
+            set_title(axes, "How long did each picture take?", "no picture was rendered")
             return figure
         sizes = sorted(done["batch_size"].unique(), reverse=True)
         palette = [ACCENT, *sns.color_palette("flare", len(sizes) - 1)]  # smaller batches stand out
@@ -204,7 +252,7 @@ def timing(data: Any) -> Figure:
         )  # fmt: skip
         median, total = done["seconds"].median(), done["seconds"].sum()
         axes.axhline(median, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=0)
-        _title(axes, "How long did each picture take?", f"dashed: the median, {median:.2g} s; {total:.3g} s in all")
+        set_title(axes, "How long did each picture take?", f"dashed: the median, {median:.2g} s; {total:.3g} s in all")
         axes.set_ylim(bottom=0, top=done["seconds"].max() * 1.15 or 1)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(title="in batches of", loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
@@ -231,25 +279,53 @@ def _values(frame: pd.DataFrame, column: str) -> list:
     return sorted(values) if pd.api.types.is_numeric_dtype(frame[column]) else values
 
 
-def _name(column: str, value: Any) -> str:
-    return f"{column.replace('_', ' ')} {shorten(str(value), 28)}"
+def name_value(column: str, value: Any) -> str:
+    """A value as it is written in a label: an empty text as "none", a model by the last part of its path.
+
+    >>> name_value("guidance_scale", 3.0), name_value("negative_prompt", "")
+    ('3', 'none')
+    """
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return shorten(str(value).rstrip("/").rpartition("/")[2] if column == "model" else str(value), 28) or "none"
+
+
+def _name(column: str, value: Any, frame: pd.DataFrame) -> str:
+    if column == "prompt":
+        row = frame[frame["prompt"] == value].iloc[0]
+        return f"prompt {row['prompt_index'] + 1}  {_added(row, 18)}"
+    return f"{column.replace('_', ' ')} {name_value(column, value)}"
 
 
 def _label(frame: pd.DataFrame, column: str, value: Any) -> list[Span]:
     if column != "prompt":
-        return [Span(_name(column, value), INK)]
+        return [Span(f"{column.replace('_', ' ')} ", MUTED), Span(name_value(column, value), INK)]
     row = frame[frame["prompt"] == value].iloc[0]
-    number = Span(f"{row['prompt_index'] + 1} ", MUTED, "bold")
+    return [Span(f"{row['prompt_index'] + 1} ", MUTED, "bold"), *_told(row)]
+
+
+def _told(row: pd.Series) -> list[Span]:
+    """A prompt, the phrase in black and the words that were added in colour."""
     if row["phrase"] not in row["prompt"]:
-        return [number, Span(row["prompt"], INK)]
+        return [Span(row["prompt"], INK)]
     opening, phrase, added = row["prompt"].partition(row["phrase"])
-    return [number, Span(opening, ACCENT), Span(phrase, INK), Span(added, ACCENT)]
+    return [Span(opening, ACCENT), Span(phrase, INK), Span(added, ACCENT)]
+
+
+def _label_room(column: str, labels: Iterable[list[Span]]) -> int:
+    """Pixels that the rows' labels have, their margin included: little where all are short."""
+    if column == "prompt":
+        return LABEL
+    longest = max(sum(len(span.text) for span in label) for label in labels)
+    return min(LABEL, 2 * MARGIN + 9 * longest)
 
 
 def _draw_cell(
     axes: Axes, canvas: Image.Image, row: pd.Series, folder: Path, corner: tuple[int, int], cell: int
 ) -> None:
     x, y = corner
+    if row["status"] == "left":
+        return
     if row["status"] == "done":
         try:
             with Image.open(folder / row["path"]) as picture:
@@ -279,11 +355,12 @@ def _left_out(name: str, values: list[Any]) -> list[str]:
     return [f"the first {MOST} of {len(values):,} {name}s"] if len(values) > MOST else []
 
 
-def _draw_title(axes: Axes, frame: pd.DataFrame, width: int, notes: list[str]) -> None:
-    """The phrase, and under it the notes, which are never cut off, and what all pictures share."""
+def _draw_title(axes: Axes, frame: pd.DataFrame, labelled: bool, width: int, notes: list[str]) -> None:
+    """The pictures' prompt, if no label has it, or phrase; under it notes, never cut off, and what they share."""
     shared = {name: values.iloc[0] for name, values in frame.items() if values.nunique() == 1}
-    if "phrase" in shared:
-        draw_wrapped(axes, [Span(shared["phrase"], INK, "bold")], MARGIN, MARGIN, width=width, lines=1, size=16)
+    phrase = [Span(shared["phrase"], INK, "bold")] if "phrase" in shared else []
+    title = phrase if labelled or "prompt" not in shared else _told(frame.iloc[0])
+    draw_wrapped(axes, title, MARGIN, MARGIN, width=width, lines=1, size=16)
     forms = {"model": "{}", "scheduler": "{}", "steps": "{} steps", "guidance_scale": "guidance {:g}"}
     facts = [form.format(shared[name]) for name, form in forms.items() if name in shared]
     if "width" in shared and "height" in shared:
@@ -320,25 +397,3 @@ def _diversity_note(added: list[list[str]], distances: np.ndarray) -> str:
     mean = distances[~np.eye(len(added), dtype=bool)].mean()
     distinct = len(set(pairs)) / max(1, len(pairs))
     return f"mean distance {mean:.2f}, distinct-2 {distinct:.2f}"
-
-
-def _title(axes: Axes, title: str, note: str) -> None:
-    axes.set_title(title, pad=26)
-    axes.annotate(
-        note, (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", size=9, color=MUTED
-    )
-
-
-def _axes(width: float = 7.6, height: float = 3.0) -> tuple[Figure, Axes]:
-    figure = NotebookFigure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _pixel_axes(width: int, height: int) -> tuple[Figure, Axes]:
-    """A figure whose data units are its pixels, the origin at the top left."""
-    figure = NotebookFigure(figsize=(width / DPI, height / DPI))
-    FigureCanvasAgg(figure)  # which can measure text before it is drawn
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.set_axis_off()
-    return figure, axes

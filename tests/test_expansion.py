@@ -11,6 +11,7 @@ from synth import expansion
 from synth.errors import InputError, ModelError
 from synth.expansion import TruncationWarning, expand, own_prompts
 from synth.jobs import ExpansionSettings, check_text
+from synth.models import languages
 from synth.writing import language, scaffolds
 from synth.writing.sampling import decode
 from synth.writing.scaffolds import tidy
@@ -212,7 +213,7 @@ def test_a_phrase_to_which_nothing_can_be_added_is_one_clear_error(grow, monkeyp
 
 def test_a_phrase_too_long_for_the_model_is_refused_before_the_model_is_loaded(grow, tmp_path, monkeypatch):
     small = build_tiny_gpt2(tmp_path / "small", positions=64)
-    monkeypatch.setattr(language.AutoModelForCausalLM, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setattr(languages, "read_network", lambda *_: pytest.fail("loaded"))
     with pytest.raises(InputError, match="max_new_tokens to 57 or less"):
         grow(model=small, settings=ExpansionSettings(max_new_tokens=60))
     with pytest.raises(InputError, match="shorten it: "):

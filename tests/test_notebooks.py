@@ -80,8 +80,9 @@ def test_addresses_that_colab_cannot_open_get_no_badge():
     assert "git+https://github.com/a/b" in installation("https://github.com/a/b")
 
 
-def run_papermill(output: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "papermill", str(NOTEBOOKS[0]), str(output), "-k", "python3", "--no-progress-bar"]
+def run_papermill(output: Path, *arguments: str, notebook: str = "1_expand_and_render") -> subprocess.CompletedProcess:
+    source = str(ROOT / "notebooks" / f"{notebook}.ipynb")
+    command = [sys.executable, "-m", "papermill", source, str(output), "-k", "python3", "--no-progress-bar"]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=output.parent, timeout=550)
 
 
@@ -146,3 +147,28 @@ def test_a_killed_kernel_is_one_error_and_the_next_run_goes_on(tmp_path, tiny_sd
     after = {path.name: path.stat().st_mtime_ns for path in images.glob("*.png")}
     assert len(after) == 48
     assert safe.items() <= after.items(), "nothing is rendered twice"
+
+
+def shown(executed: Path) -> list[tuple[str, str]]:
+    """The cell and the kind of each output that is a picture or a page."""
+    cells = [cell for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"]
+    outputs = [(cell.id, kind) for cell in cells for output in cell.outputs for kind in output.get("data", {})]
+    return [(cell, kind) for cell, kind in outputs if kind != "text/plain"]
+
+
+def test_the_fine_tuning_is_shown_from_data_to_use_and_goes_on_where_it_was(tmp_path):
+    words = {"steps": 2, "pictures": 16, "drawn": 4, "learning_rate": 1e-4, "lora_rank": 2}
+    arguments = [word for name, value in words.items() for word in ("-p", name, str(value))]
+    done = run_papermill(tmp_path / "out.ipynb", *arguments, notebook="5_fine_tune")
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = shown(tmp_path / "out.ipynb")
+    pictures = [cell for cell, kind in found if kind == "image/png"]
+    assert pictures == ["sheet", "data-figures", "training", "rows", "after", "timesteps", *["forgotten"] * 2]
+    assert {"data", "measures", "use"} <= {cell for cell, kind in found if kind == "text/html"}
+    [run] = (tmp_path / "fine_tuned").glob("unet-rank-2-steps-2-*")
+    assert len(list((run / "samples").glob("*.png"))) == 2 and (run / "model" / "README.md").is_file()
+    log = (run / "log.jsonl").read_bytes()
+    again = run_papermill(tmp_path / "out.ipynb", *arguments, "-r", "sweep", "lora_rank=2,4", notebook="5_fine_tune")
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert (run / "log.jsonl").read_bytes() == log, "nothing was trained twice"
+    assert [cell for cell, _ in shown(tmp_path / "out.ipynb")].count("comparison") == 2

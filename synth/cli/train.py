@@ -1,24 +1,46 @@
-"""Commands that train: train vignettes, data, unet, gpt2, vae, clip, evaluate, promote, best, sagemaker."""
+"""Commands that train: train vignettes, data, unet, gpt2, vae, clip, evaluate, promote, best, config, sagemaker."""
 
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import synth.train
 from synth.cli.options import add_common, add_dataclass, given
 from synth.cli.parsing import add_command
 from synth.cli.train_data import register_data
 from synth.cli.train_sagemaker import register_sagemaker
 from synth.errors import InputError
-from synth.jobs import check_whole
+from synth.jobs import check_choice, check_whole
 from synth.train.params import KINDS, Params, Train
 
-ACTIONS = ("data", *KINDS, "evaluate", "promote", "best", "sagemaker", "vignettes")
+ACTIONS = ("data", *KINDS, "evaluate", "promote", "best", "config", "sagemaker", "vignettes")
+CONFIGS = ("two_cpu_processes", "gpus", "fsdp")
 STAGES = ("vae", "judge", "tokenizers", "clip", "unet", "gpt2")  # what --stage all runs; "export" replaces what ships
+# Options that say nothing to a kind of model; in a params.yaml for all of them they may stand.
+FOREIGN = {
+    "unet": ("kind",),
+    "gpt2": ("kind", "text_encoder", "prediction", "snr_gamma", "caption_dropout", "compile"),
+}
+FOREIGN["vae"] = FOREIGN["clip"] = (*FOREIGN["gpt2"], "lora_rank", "lora_alpha")
 ABOUT = {
     "unet": "train or fine-tune a Stable Diffusion UNet, whole or as a LoRA",
     "gpt2": "train or fine-tune GPT-2 on prompts or captions",
     "vae": "train or fine-tune a Stable Diffusion autoencoder",
     "clip": "train or fine-tune a CLIP",
+}
+EXAMPLES = {
+    "unet": (
+        "synth train unet --data my_pictures --out runs/mine --lora-rank 8 --learning-rate 5e-4",
+        "synth train unet --data prepared --out runs/mine --params params.yaml --steps 2000",
+        "torchrun --nproc_per_node 2 -m synth train unet --data prepared --out runs/mine",
+    ),
+    "gpt2": (
+        "synth train gpt2 --data prompts.csv --out runs/words",
+        "synth train gpt2 --data prepared --out runs/words --base gpt2 --lora-rank 8     (its captions)",
+        "synth expand 'a red lighthouse' --expander runs/words/model",
+    ),
+    "vae": ("synth train vae --data my_pictures --out runs/vae --base sd2.1-base --learning-rate 1e-5",),
+    "clip": ("synth train clip --data my_pictures --out runs/clip --batch-size 64",),
 }
 
 
@@ -37,6 +59,7 @@ def register(commands: Any) -> None:
     _register_evaluate(actions)
     _register_promote(actions)
     _register_best(actions)
+    _register_config(actions)
     register_sagemaker(actions)
     _register_vignettes(actions)
 
@@ -87,6 +110,12 @@ def best(arguments: Namespace) -> int:
     return 0
 
 
+def config(arguments: Namespace) -> int:
+    check_choice("config", arguments.name, CONFIGS)
+    print(Path(synth.train.__file__).parent / "configs" / f"{arguments.name}.yaml")
+    return 0
+
+
 def _track(arguments: Namespace) -> Any:
     """Where the registry is: --uri, or track.uri of --params, or MLflow's own file here."""
     from dataclasses import replace
@@ -112,19 +141,16 @@ def train_vignettes(arguments: Namespace) -> int:
 
 
 def _register_kind(actions: Any, kind: str) -> None:
-    data = "prompts.csv" if kind == "gpt2" else "my_pictures"
-    parser = add_command(
-        actions, kind, train, ABOUT[kind],
-        f"synth train {kind} --data {data} --out runs/mine --steps 500",
-        f"synth train {kind} --params params.yaml --data prepared --out runs/mine",
-    )  # fmt: skip
+    parser = add_command(actions, kind, train, ABOUT[kind], *EXAMPLES[kind])
     what = "texts (.txt, .csv, .parquet) or a prepared set" if kind == "gpt2" else "captioned pictures, prepared or not"
     parser.add_argument("--data", type=Path, metavar="PATH", help=f"{what} (default: data.source of --params)")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="of this training")
-    parser.add_argument("--params", type=Path, metavar="FILE", help="a params.yaml; the options below go before it")
+    what = "of this training; the same command again goes on where it stopped"
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=what)
+    what = "a params.yaml; the options under `how to train` go before what it says"
+    parser.add_argument("--params", type=Path, metavar="FILE", help=what)
     parser.add_argument("--replace", action="store_true", help="delete a training with other parameters that is there")
     add_common(parser, "device")
-    add_dataclass(parser, "how to train", Train)
+    add_dataclass(parser, "how to train", Train, without=FOREIGN[kind])
     parser.set_defaults(kind=kind)
 
 
@@ -157,6 +183,16 @@ def _register_best(actions: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("champion"), metavar="FOLDER", help="default: champion")
     _add_registry(parser)
+
+
+def _register_config(actions: Any) -> None:
+    parser = add_command(
+        actions, "config", config, "print where a configuration of accelerate is, for several processes or GPUs",
+        "synth train config fsdp",
+        "accelerate launch --config_file $(synth train config gpus) --num_processes 8 -m synth train unet --data ...",
+    )  # fmt: skip
+    what = "two_cpu_processes; gpus: each with all weights (DDP); fsdp: each with a share of them (FSDP2)"
+    parser.add_argument("name", metavar="NAME", help=what)
 
 
 def _add_run(parser: Any) -> None:

@@ -50,7 +50,7 @@ def prompt_table(study: Study) -> Html:
         [str(index + 1), marked(prompt), *(_logprob(prompt) if written else []), str(prompt.renderer_tokens)]
         for index, prompt in enumerate(_measured_prompts(study))
     ]
-    return _table(head, rows, "prompts")
+    return table(head, rows, "prompts")
 
 
 def unknown_words(study: Study) -> Html:
@@ -88,7 +88,7 @@ def log_table(study: Study) -> Html:
     rows = [_log_row(row) for row in frame.head(MOST_ROWS).to_dict("records")]
     rest = len(frame) - len(rows)
     more = f"<p>{rest:,} more rows are in log.csv and log.parquet.</p>" if rest else ""
-    return Html(_table(head, rows, "log") + more)
+    return Html(table(head, rows, "log") + more)
 
 
 def candidates(study: Study) -> Html:
@@ -97,8 +97,8 @@ def candidates(study: Study) -> Html:
     if not others:
         return Html("<p>There are none.</p>")
     rows = [[str(prompt.candidate), marked(prompt), *_logprob(prompt), escape(prompt.fate)] for prompt in others]
-    table = _table(["", "candidate", "log-probability", "per token", "fate"], rows, "prompts")
-    return Html(f"<details><summary>Show all {len(others)}</summary>{table}</details>")
+    listed = table(["", "candidate", "log-probability", "per token", "fate"], rows, "prompts")
+    return Html(f"<details><summary>Show all {len(others)}</summary>{listed}</details>")
 
 
 def remake(study: Study) -> Html:
@@ -201,7 +201,7 @@ def _facts(title: str, values: dict[str, Any]) -> str:
     return f'<table class="facts"><caption>{title}</caption>{rows}</table>'
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], kind: str) -> Html:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], kind: str) -> Html:
     """A table of cells that are HTML already; a wide one scrolls."""
     top = "".join(f"<th>{name}</th>" for name in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)

@@ -11,8 +11,8 @@ from synth.models import hub
 from synth.models.devices import free_memory, is_out_of_memory, release_memory
 from synth.models.families import DiffusionPipeline, StableDiffusionXLPipeline, is_stable_diffusion, pipeline_class
 from synth.models.quiet import quiet
-from synth.models.weights import read_header
 from synth.models.trained import learned
+from synth.models.weights import read_header
 from synth.presets import PRESETS, base_of, locate, locate_lora
 
 OFFLOADS = ("auto", "none", "model", "sequential")

@@ -26,16 +26,16 @@ TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """How the training of a renderer began.
+    """How a training began.
 
-    base: the model. component: which part of it is trained, "unet" or "vae". prediction: the UNet's type.
-    config: of a part made anew, None where base's is trained further.
+    base: the model. component: which part of it is trained: "unet" or "vae" of a renderer, "gpt2" the whole.
+    prediction: the UNet's type. config: of a part made anew, None where base's is trained further.
     lora_rank, lora_alpha: of the adapters beside the weights; rank 0 for none. text_encoder: whether it learns too.
     """
 
     base: ModelRef
     component: str
-    prediction: str
+    prediction: str = ""
     config: dict[str, Any] | None = None
     lora_rank: int = 0
     lora_alpha: float = 0.0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import ModelError
+from synth.records.files import write_atomically
 
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 IDENTITY = {".json", ".txt", ".model", ".safetensors"}
@@ -171,6 +172,17 @@ def training_facts(file: Path) -> dict[str, Any] | None:
         return json.loads(read_header(file).get("__metadata__", {})["facts"])
     except (OSError, KeyError, ValueError, struct.error):
         return None
+
+
+def sort_metadata(file: Path) -> None:
+    """Bring the metadata of a safetensors file, which have no order of their own, into one, so that its bytes say when
+    it is the same."""
+    header, data = read_header(file), file.read_bytes()
+    length = 8 + struct.unpack("<Q", data[:8])[0]
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    write_atomically(file, struct.pack("<Q", len(text)) + text + data[length:])
 
 
 def native_size(folder: Path | str) -> int:

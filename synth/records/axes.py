@@ -1,9 +1,10 @@
 """An axis of a study: a setting, the model or a part of the prompt, and the values that it takes one after another."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import product
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ OTHERS = ("size", "model", "lora_weight", "prompt_part")
 NAMES = (*SETTINGS, *OTHERS)
 EXAMPLES = 'guidance_scale=1,3,5 steps=10:50:10 scheduler=ddim,euler negative_prompt="none | blurry"'
 NOTHING = "none"  # how an empty text is written
+WITH_COMMAS = ("negative_prompt", "prompt", "prompt_part", "postprocess", "respacing", "timesteps", "sigmas")
 MOST_IN_A_RANGE = 10_000
 
 Value = str | int | float
@@ -46,21 +48,20 @@ class Axis:
         if name not in NAMES:
             check_choice("axis", name, NAMES)
         kind = {"lora_weight": float, "size": str, "model": str, "prompt_part": str}.get(name) or SETTINGS[name]
-        return cls(name, tuple(_range(values, kind) or [_value(item, kind) for item in _split(name, values)]))
+        return cls(name, tuple(parse_values(name, values, kind)))
 
     def __post_init__(self) -> None:
         if len(self.values) < 2:
             raise InputError(self.name, self.values, "give an axis at least two values")
-        labels = [self.label(place) for place in range(len(self.values))]
-        for label in labels:
-            if labels.count(label) > 1 and len(labels) <= 1000:
+        for label, times in Counter(map(self.label, range(len(self.values)))).items():
+            if times > 1:
                 raise InputError(self.name, label, "give each value of an axis once")
         self._check()
 
     def label(self, place: int) -> str:
         """How the value at a place is written beside the pictures."""
         value = self.values[place]
-        return f"{value:g}" if isinstance(value, float) else str(value) or NOTHING
+        return f"{value:.10g}" if isinstance(value, float) else str(value) or NOTHING
 
     def changed(self, job: Job, place: int) -> Job:
         """The job with the value at a place; InputError where it cannot have it."""
@@ -118,18 +119,27 @@ def at(job: Job, axes: Sequence[Axis], cell: Sequence[int]) -> Job:
     return job
 
 
+def parse_values(name: str, text: str, kind: Any) -> list[Value]:
+    """The values of a kind (str, int or float) that a text lists or spans, as `Axis.parse` reads them."""
+    return _range(text, kind) or [_value(name, item.strip(), kind) for item in _split(name, text)]
+
+
 def _split(name: str, text: str) -> list[str]:
-    commas = name not in ("negative_prompt", "prompt_part", "postprocess", "respacing", "timesteps", "sigmas")
-    return [item.strip() for item in text.split("|" if "|" in text or not commas else ",")]
+    return text.split("|" if "|" in text or name in WITH_COMMAS else ",")
 
 
-def _value(text: str, kind: Any) -> Value:
+def _value(name: str, text: str, kind: Any) -> Value:
+    if not text:
+        remedy = (
+            f'give a value, or "{NOTHING}" for an empty text' if kind is str else "give a number between the commas"
+        )
+        raise InputError(name, text, remedy)
     if kind is str:
         return "" if text.lower() == NOTHING else text
     try:
         return kind(text)
     except ValueError:
-        raise InputError("axis", text, f"give numbers, as in {EXAMPLES}") from None
+        raise InputError(name, text, f"give numbers, as in {EXAMPLES}") from None
 
 
 def _range(text: str, kind: Any) -> list[Value]:
@@ -139,9 +149,10 @@ def _range(text: str, kind: Any) -> list[Value]:
         return []
     try:
         first, last, step = (Decimal(part.strip()) for part in parts)
-        count = int((last - first) / step) + 1
-        if not 2 <= count <= MOST_IN_A_RANGE:
-            raise InputError("axis", text, f"give a range of 2 to {MOST_IN_A_RANGE:,} values")
-        return [_value(str(first + step * number), kind) for number in range(count)]
-    except (InvalidOperation, ZeroDivisionError, OverflowError):
+        gaps = (last - first) / step
+        few_enough = 1 <= gaps < MOST_IN_A_RANGE
+    except ArithmeticError:
         raise InputError("axis", text, "give a range as first:last:step, such as 10:50:10") from None
+    if not few_enough:
+        raise InputError("axis", text, f"give a range of 2 to {MOST_IN_A_RANGE:,} values")
+    return [_value("axis", f"{first + step * number:f}", kind) for number in range(int(gaps) + 1)]

@@ -26,6 +26,7 @@ class Verification:
     equal: every pixel is the same. max_difference, mean_difference: over all channels, in levels of 0 to 255.
     modified: the file's pixels are not those that were saved with its job.
     differences: what is otherwise here than when it was made: name -> (then, now).
+    base: the model that the picture's own, a training's checkpoint, was laid over; empty for any other model.
     image: the picture as rendered now.
     """
 
@@ -36,11 +37,13 @@ class Verification:
     modified: bool
     differences: dict[str, tuple[str, str]]
     image: Image.Image
+    base: str = ""
 
     def __str__(self) -> str:
         levels = f"differs by up to {self.max_difference} of 255, {self.mean_difference:.3f} on average"
         parts = ["equal" if self.equal else levels]
         parts += ["its pixels were changed after it was saved"] if self.modified else []
+        parts += [f"its model is a training's checkpoint, over {self.base}"] if self.base else []
         parts += [f"{name} was {then or 'unknown'}, is {now}" for name, (then, now) in self.differences.items()]
         return f"{self.path}: {'; '.join(parts)}"
 
@@ -66,6 +69,7 @@ def verify(path: str | Path, *, device: str = "auto") -> Verification:
         sizes = [f"{image.width} x {image.height}" for image in (picture.image, result.image)]
         raise StudyError(f"{path} was resized after it was saved (it has {sizes[0]} pixels, its job makes {sizes[1]})")
     then, now = _levels(picture.image), _levels(result.image)
+    base = presets.base_of(Path(model.name))
     difference = np.abs(then - now)
     return Verification(
         path=Path(path),
@@ -75,6 +79,7 @@ def verify(path: str | Path, *, device: str = "auto") -> Verification:
         modified=picture.digest != picture.recorded_digest,
         differences=dict(_differences(picture, model, result)),
         image=result.image,
+        base=base.name if base else "",
     )
 
 

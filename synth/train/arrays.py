@@ -5,6 +5,8 @@ import random
 import numpy as np
 import torch
 
+PRIME = 2**64 - 59  # torch takes seeds of 64 bits; modulo a prime, larger ones stay different from each other
+
 
 def to_tensor(pictures: np.ndarray, device: str = "cpu") -> torch.Tensor:
     """uint8 (n, height, width, 3) to float (n, 3, height, width) in -1..1, channels last."""
@@ -29,7 +31,7 @@ def step_random(seed: int, step: int) -> random.Random:
 
 def step_generator(seed: int, step: int, device: str = "cpu") -> torch.Generator:
     """The generator of a step's noise, on the device that the noise is needed on."""
-    return torch.Generator(device).manual_seed((seed << 32) + step)
+    return torch.Generator(device).manual_seed(((seed << 32) + step) % PRIME)
 
 
 def psnr(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

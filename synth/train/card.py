@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from synth.models.weights import read_json
-from synth.train.params import Params
+from synth.presets import HUB_ID, PRESETS
+from synth.train.params import Params, Train
 
 USES = {
     "pipeline": """from diffusers import DiffusionPipeline
@@ -31,24 +32,28 @@ WEAKNESSES = {
 
 
 def write_card(folder: Path, run: Path, params: Params, checkpoint: Path, figures: dict[str, float]) -> None:
-    """Write README.md into a model's folder, in the form that the Hugging Face hub reads."""
-    facts = read_json(run / "run.json")
-    train = params.train
-    use = {"unet": "lora" if train.lora_rank else "pipeline", "vae": "pipeline"}.get(train.kind, train.kind)
-    head = {"library_name": "transformers" if train.kind in ("gpt2", "clip") else "diffusers", "base_model": train.base}
+    """Write README.md into a model's folder, in the form that the Hugging Face hub reads.
+
+    It tells the sections data and train of the parameters alone: the others may hold addresses that are nobody's
+    business.
+    """
+    facts, train, hub_id = read_json(run / "run.json"), params.train, _hub_id(params.train)
+    head = {"library_name": "transformers" if train.kind in ("gpt2", "clip") else "diffusers"}
+    recipe = {name: section for name, section in params.as_dict().items() if name in ("data", "train")}
     parts = [
-        f"---\n{yaml.safe_dump(head)}---\n",
-        f"# A {_what(params)}\n",
-        f"Trained by Synth from `{_code(train.base)}` (`{facts['base']}`), for {_steps(checkpoint)} of {train.steps:,} "
-        f"steps of {train.batch_size} samples: the checkpoint that was validated best.\n",
+        f"---\n{yaml.safe_dump(head | ({'base_model': hub_id} if hub_id else {}))}---\n",
+        f"# A {_what(train)}\n",
+        f"Trained by Synth from `{_code(train.model)}` (`{facts['base']}`), for {_steps(checkpoint)} of "
+        f"{train.steps:,} steps of {train.batch_size} samples: of the checkpoints that were kept, the one that was "
+        f"validated best{_averaged(train)}.\n",
         "## Data\n",
         f"`{_code(facts['source'])}`, digest `{facts['data']}`. What was held out was never trained on.\n",
         "## Figures on what was held out\n",
         _table(figures),
         "\n## Use\n",
-        f"```python\n{USES[use].replace('<the base>', repr(train.base))}\n```\n",
+        f"```python\n{_use(train, hub_id)}\n```\n",
         "## Recipe\n",
-        f"```yaml\n{yaml.safe_dump(params.as_dict(), sort_keys=False)}```\n",
+        f"```yaml\n{yaml.safe_dump(recipe, sort_keys=False)}```\n",
         f"Versions: {', '.join(f'{name} {number}' for name, number in facts['versions'].items())}.\n",
         "## Limits\n",
         f"{WEAKNESSES[train.kind]} It has the licence of its base, and what its data allow.\n",
@@ -56,10 +61,31 @@ def write_card(folder: Path, run: Path, params: Params, checkpoint: Path, figure
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
-def _what(params: Params) -> str:
-    train = params.train
-    name = {"unet": "renderer", "vae": "renderer's autoencoder", "gpt2": "prompt writer", "clip": "CLIP"}[train.kind]
-    return f"LoRA of rank {train.lora_rank} for a {name}" if train.lora_rank else name
+def _hub_id(train: Train) -> str | None:
+    """The id of the base on the hub; None for one that is not there."""
+    preset = PRESETS.get(train.model)
+    if preset is not None:
+        return None if preset.folder else preset.source
+    return train.base if HUB_ID.fullmatch(train.base) and not Path(train.base).exists() else None
+
+
+def _use(train: Train, hub_id: str | None) -> str:
+    if train.kind != "unet" or not train.lora_rank:
+        return USES.get(train.kind, USES["pipeline"])
+    preset = PRESETS.get(train.base)
+    where = f"synth/vignettes/models/{preset.folder.name}" if preset and preset.folder else hub_id or train.base
+    return USES["lora"].replace("<the base>", repr(where))
+
+
+def _averaged(train: Train) -> str:
+    return f", its weights averaged over the steps (EMA {train.ema:g})" if train.ema else ""
+
+
+def _what(train: Train) -> str:
+    if train.kind == "gpt2" and train.lora_rank:
+        return f"prompt writer, with a LoRA of rank {train.lora_rank} melted in (alone in adapter/)"
+    name = {"unet": "renderer", "vae": "renderer with its autoencoder trained", "gpt2": "prompt writer", "clip": "CLIP"}
+    return f"LoRA of rank {train.lora_rank} for a renderer" if train.lora_rank else name[train.kind]
 
 
 def _steps(checkpoint: Path) -> str:

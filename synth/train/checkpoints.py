@@ -7,7 +7,10 @@ anything. No random state: what happens at a step is drawn from the recipe's see
 """
 
 import json
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from synth.errors import ModelError, TrainError
+from synth.errors import ModelError, StudyError, TrainError
+from synth.models.devices import is_out_of_memory
 from synth.records.files import sync_folder
 
 
@@ -37,12 +41,38 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], f
         sync_folder(folder)
     except (OSError, SafetensorError) as error:
         unfinished.unlink(missing_ok=True)
-        good = last_good(folder)
-        raise TrainError(
-            f"{path} cannot be written ({error}); free some space and run the same command again, "
-            f"which goes on from the last good checkpoint: {good}"
-        ) from None
+        raise _full(path, str(error), folder) from None
     return path
+
+
+@contextmanager
+def naming_last_good(folder: Path) -> Iterator[None]:
+    """Within the block a disk or memory that is full is a TrainError: what to do, and the last good checkpoint."""
+    try:
+        yield
+    except OSError as error:
+        raise _full(error.filename or folder.parent, error.strerror or str(error), folder) from error
+    except StudyError as error:  # of write_atomically
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise _full(error.__cause__.filename or folder.parent, error.__cause__.strerror, folder) from error
+    except Exception as error:
+        if "(os error " in str(error):  # safetensors and tokenizers, which are written in Rust
+            raise _full(folder.parent, str(error), folder) from error
+        if not is_out_of_memory(error):
+            raise
+        remedy = "use more parts (accumulate), gradient_checkpointing, or a smaller batch_size or lora_rank"
+        reason = str(error).partition(". ")[0]
+        raise TrainError(f"the memory is too small ({reason}); {remedy}; {_last_good_is(folder)}") from error
+
+
+def _full(path: Path | str, reason: str, folder: Path) -> TrainError:
+    remedy = "free some space, or write elsewhere if you may not write there, and run the same command again"
+    return TrainError(f"{path} cannot be written ({reason}); {remedy}; {_last_good_is(folder)}")
+
+
+def _last_good_is(folder: Path) -> str:
+    return f"the last good checkpoint is {last_good(folder)}"
 
 
 def rotate(folder: Path, *, keep_last: int, keep_best: int, metric: str, higher: bool) -> None:
@@ -57,7 +87,7 @@ def rotate(folder: Path, *, keep_last: int, keep_best: int, metric: str, higher:
 def best_first(paths: list[Path], metric: str, higher: bool) -> list[Path]:
     """Those checkpoints that were validated, best first; of equals the earlier."""
     figures = {path: read_facts(path).get("figures", {}).get(metric) for path in paths}
-    validated = [path for path in paths if figures[path] is not None]
+    validated = [path for path in paths if figures[path] is not None and math.isfinite(figures[path])]
     return sorted(validated, key=lambda path: -figures[path] if higher else figures[path])
 
 

@@ -65,6 +65,8 @@ def encode_captions(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tens
 class ClipTask:
     """Match pictures (uint8, (n, side, side, 3)) with their captions; `caption(index, rng)` gives one of a picture's.
 
+    Pictures of another side than the model's are resized to it.
+
     train, held_out: indices of the pictures to learn from, and to measure on. mean, std: of the colours from 0 to 1.
     """
 
@@ -103,9 +105,11 @@ class ClipTask:
         return contrast, {"contrast": contrast.item()}
 
     def _see(self, pictures: np.ndarray) -> torch.Tensor:
-        device = self.clip.device
-        pixels = (to_tensor(pictures, str(device)) / 2 + 0.5 - self.mean.to(device)) / self.std.to(device)
-        return self.clip.vision_model(pixels).pooler_output
+        device, side = self.clip.device, self.clip.config.vision_config.image_size
+        seen = to_tensor(pictures, str(device))
+        if seen.shape[-1] != side:
+            seen = F.interpolate(seen, size=(side, side), mode="bicubic", antialias=True).clamp(-1, 1)
+        return self.clip.vision_model((seen / 2 + 0.5 - self.mean.to(device)) / self.std.to(device)).pooler_output
 
     def _read(self, ids: torch.Tensor) -> torch.Tensor:
         return self.clip.text_model(ids.to(self.clip.device)).pooler_output

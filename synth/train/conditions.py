@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -18,6 +17,7 @@ from synth.diffusion.embedding import Embedder
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 from synth.train.clip import encode_captions
 from synth.train.processes import Batch
+from synth.train.rows import RowWriter
 
 NO_CAPTION = ""
 
@@ -83,17 +83,16 @@ class CachedText:
 
     @torch.inference_mode()
     def _encode(self, pipeline: StableDiffusion, folder: Path, batch_size: int = 64) -> None:
-        texts, files = list(self.places), {}
-        embedder = Embedder(pipeline)
-        for start in tqdm(range(0, len(texts), batch_size), desc="captions", unit="batch", mininterval=5):
-            found = embedder.prompts(texts[start : start + batch_size])
-            rows = {"states": torch.stack([item.tokens for item in found])}
-            if found[0].pooled is not None:
-                rows["pooled"] = torch.stack([item.pooled for item in found])
-            for name, values in rows.items():
-                if name not in files:
-                    shape = (len(texts), *values.shape[1:])
-                    files[name] = open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float16, shape=shape)
-                files[name][start : start + len(found)] = values.half().cpu().numpy()
-        for file in files.values():
-            file.flush()
+        texts, embedder = list(self.places), Embedder(pipeline)
+        with RowWriter(folder / "states.npy") as states, RowWriter(folder / "pooled.npy") as pooled:
+            for start in tqdm(range(0, len(texts), batch_size), desc="captions", unit="batch", mininterval=5):
+                part = texts[start : start + batch_size]
+                # Without a caption a model sees what guidance will show it: in SDXL that is nothing at all.
+                found = embedder.negatives(part)
+                states.append(_half([item.tokens for item in found]))
+                if found[0].pooled is not None:
+                    pooled.append(_half([item.pooled for item in found]))
+
+
+def _half(rows: list[torch.Tensor]) -> np.ndarray:
+    return torch.stack(rows).half().cpu().numpy()

@@ -19,6 +19,7 @@ from PIL import Image
 from synth.errors import InputError, ModelError
 from synth.measure.clip import Clip
 from synth.measure.intervals import Figure
+from synth.models.devices import choose_device
 from synth.models.loading import load
 from synth.models.weights import read_json
 from synth.presets import resolve
@@ -37,13 +38,13 @@ class Evaluation:
     """What was measured.
 
     figures: of the model; before: of what it started from. by_timestep: a UNet's errors in ten parts of its schedule,
-    with the caption ("loss") and without ("none").
+    with the caption ("loss") and without ("none"); None where nothing was measured.
     """
 
     kind: str
     figures: list[Figure]
     before: list[Figure] = field(default_factory=list)
-    by_timestep: Mapping[str, list[float]] = field(default_factory=dict)
+    by_timestep: Mapping[str, list[float | None]] = field(default_factory=dict)
 
     def figure(self, name: str) -> Figure:
         """The figure called so; InputError that lists them if there is none."""
@@ -79,17 +80,20 @@ def evaluate(
     """
     run = Path(run)
     params, facts, result = _finished(run)
-    how, source = how or params.evaluate, data or facts["data_folder"]
+    how, measured_on = how or params.evaluate, _data(params, data or facts["data_folder"])
+    if data is None and measured_on.digest != facts["data"]:
+        remedy = "they have changed since they were trained on: give others with --data"
+        raise InputError("data", facts["data_folder"], remedy)
     (run / "evaluation").mkdir(exist_ok=True)
     kind = params.train.kind
     if kind == "gpt2":
-        found = _language(run, params, Texts.read(source, column=params.data.caption))
+        found = _language(run, params, measured_on)
     elif kind == "clip":
-        found = _clip(run, params, PreparedSet.open(source), device)
+        found = _clip(run, params, measured_on, device)
     else:
         measure = _renderer if kind == "unet" else _autoencoder
         checkpoint = str(run / "checkpoints" / result["checkpoint"])
-        found = measure(run, checkpoint, params.train.base, PreparedSet.open(source), how, device)
+        found = measure(run, checkpoint, params.train.model, measured_on, how, device)
     write_atomically(run / "evaluation.json", json.dumps(asdict(found), indent=1).encode())
     return found
 
@@ -100,20 +104,27 @@ def _finished(run: Path) -> tuple[Params, dict[str, Any], dict[str, Any]]:
     return Params.read(run / "params.yaml"), read_json(run / "run.json"), read_json(run / "result.json")
 
 
+def _data(params: Params, source: Path | str) -> PreparedSet | Texts:
+    if params.train.kind == "gpt2":
+        return Texts.read(source, column=params.data.caption, validation=params.data.validation)
+    return PreparedSet.open(source)
+
+
 def _renderer(run: Path, checkpoint: str, base: str, data: PreparedSet, how: Evaluate, device: str) -> Evaluation:
     sides: dict[str, list[Figure]] = {}
+    clip = Clip.load(how.clip, device) if how.pictures else None
     for side, model in (("before", base), ("after", checkpoint)):
         errors, by_timestep = denoising_figures(model, data, how, device)
         drawn = draw(model, data, how, device)
         save_pictures(drawn, run / "evaluation" / f"{side}.png")
-        sides[side] = errors + drawn_figures(drawn, data, how, device)
+        sides[side] = errors + (drawn_figures(drawn, data, clip) if clip else [])
     return Evaluation("unet", sides["after"], sides["before"], by_timestep)
 
 
 def _autoencoder(run: Path, checkpoint: str, base: str, data: PreparedSet, how: Evaluate, device: str) -> Evaluation:
     pictures = data.pictures[data.indices("validation")]
-    before, _ = _reconstructed(base, pictures)
-    after, made = _reconstructed(checkpoint, pictures)
+    before, _ = _reconstructed(base, pictures, device)
+    after, made = _reconstructed(checkpoint, pictures, device)
     worst = np.argsort(after)[: min(6, len(after))]
     sheet = [np.concatenate(list(rows[worst]), axis=1) for rows in (pictures, made)]
     Image.fromarray(np.concatenate(sheet)).save(run / "evaluation" / "worst.png")
@@ -121,15 +132,15 @@ def _autoencoder(run: Path, checkpoint: str, base: str, data: PreparedSet, how: 
 
 
 @torch.inference_mode()
-def _reconstructed(model: str, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _reconstructed(model: str, pictures: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
     """PSNR in dB of each picture (n,), and the pictures after encoding and decoding (n, side, side, 3)."""
-    vae = load(resolve(model, "renderer"), "cpu", "float32", "none").vae
+    vae = load(resolve(model, "renderer"), choose_device(device), "float32", "none").vae
     ratios, made = [], []
     for start in range(0, len(pictures), 16):
-        real = to_tensor(pictures[start : start + 16])
+        real = to_tensor(pictures[start : start + 16], str(vae.device))
         encoded = vae.encode(real)
         again = vae.decode(encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()).sample
-        ratios.append(psnr(again, real).numpy())
+        ratios.append(psnr(again, real).cpu().numpy())
         made.append(to_pictures(again))
     return np.concatenate(ratios), np.concatenate(made)
 
@@ -141,7 +152,7 @@ def _fidelity(ratios: np.ndarray) -> list[Figure]:
 def _language(run: Path, params: Params, texts: Texts) -> Evaluation:
     """Cross-entropy in nats a token of the held-out texts, and its exponential, the perplexity."""
     sides = []
-    for name in (params.train.base, str(run / "model")):
+    for name in (params.train.model, str(run / "model")):
         gpt2, tokenizer = load_gpt2(name)
         task = Gpt2Task(gpt2.eval(), tokenizer, lambda rng: "", begin=whole, held_out=texts.validation)
         costs = task.text_costs()
@@ -154,7 +165,7 @@ def _clip(run: Path, params: Params, data: PreparedSet, device: str) -> Evaluati
     """The share of validation pictures whose caption is the nearest among those of all of them."""
     places = data.indices("validation")
     captions, sides = [data.records[place].captions[0] for place in places], []
-    for name in ("vignettes-clip" if params.train.base == "vignettes" else params.train.base, str(run / "model")):
+    for name in (params.train.model, str(run / "model")):
         clip = Clip.load(name, device)
         likeness = clip.embed_pictures(data.pictures[places]) @ clip.embed_texts(captions).T
         right = int((likeness.argmax(1) == np.arange(len(places))).sum())

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from numpy.lib.format import open_memmap
 from torch import nn
 from tqdm import tqdm
 
 from synth.train.arrays import to_tensor
 from synth.train.loop import native_bf16
+from synth.train.rows import RowWriter
 from synth.train.vae import Autoencoder
 
 
@@ -32,14 +32,11 @@ def cached_latents(vae: Autoencoder, pictures: np.ndarray, file: Path, *, batch_
 @torch.inference_mode()
 def encode_into(vae: Autoencoder, pictures: np.ndarray, file: Path, *, batch_size: int) -> None:
     """Write latents of pictures to a .npy file, batch by batch, so that memory doesn't grow with their number."""
-    device = str(vae.device)
-    latents = None
-    for start in tqdm(range(0, len(pictures), batch_size), desc="encoding", unit="batch", mininterval=5):
-        part = _encode(vae, to_tensor(pictures[start : start + batch_size], device)).half().cpu().numpy()
-        if latents is None:
-            latents = open_memmap(file, mode="w+", dtype=np.float16, shape=(len(pictures), *part.shape[1:]))
-        latents[start : start + len(part)] = part
-    latents.flush()
+    starts = range(0, len(pictures), batch_size)
+    batches = (to_tensor(pictures[start : start + batch_size], str(vae.device)) for start in starts)
+    with RowWriter(file) as latents:
+        for batch in tqdm(batches, total=len(starts), desc="encoding", unit="batch", mininterval=5):
+            latents.append(_encode(vae, batch).half().cpu().numpy())
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler
-from diffusers.training_utils import _collate_lora_metadata
+from diffusers.loaders.lora_base import LORA_WEIGHT_NAME_SAFE
 from peft.utils import get_peft_model_state_dict
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
@@ -21,6 +21,7 @@ from synth.measure.clip import Clip
 from synth.models.families import DiffusionPipeline, StableDiffusionXLPipeline, is_stable_diffusion
 from synth.models.loading import load, unload
 from synth.models.trained import Start, begin
+from synth.models.weights import sort_metadata
 from synth.presets import resolve
 from synth.train.clip import ClipTask
 from synth.train.conditions import CachedText, LiveText
@@ -46,7 +47,8 @@ class Learner:
 
 def unet_learner(params: Params, data: PreparedSet, processes: Processes) -> Learner:
     """The UNet of a Stable Diffusion model, with or without its text encoder, whole or by adapters."""
-    train, pipeline, start = _begun(params.train, "unet", processes.device)
+    train = params.train
+    pipeline, start = _begun(train, "unet", processes.device)
     xl = isinstance(pipeline, StableDiffusionXLPipeline)
     if train.text_encoder and xl:
         raise InputError("train.text_encoder", train.text_encoder, "use 0: SDXL's two encoders stay as they are")
@@ -70,7 +72,8 @@ def unet_learner(params: Params, data: PreparedSet, processes: Processes) -> Lea
 
 def vae_learner(params: Params, data: PreparedSet, processes: Processes) -> Learner:
     """The autoencoder of a Stable Diffusion model."""
-    train, pipeline, start = _begun(params.train, "vae", processes.device)
+    train = params.train
+    pipeline, start = _begun(train, "vae", processes.device)
     if not isinstance(pipeline.vae, (AutoencoderTiny, AutoencoderKL)):
         raise ModelError(f"{train.base} has a {type(pipeline.vae).__name__}; its autoencoder cannot be trained here.")
     _only(pipeline, {"vae": pipeline.vae}, train)
@@ -82,13 +85,15 @@ def vae_learner(params: Params, data: PreparedSet, processes: Processes) -> Lear
 def clip_learner(params: Params, data: PreparedSet, processes: Processes) -> Learner:
     """Both towers of a CLIP."""
     train = params.train
-    found = Clip.load("vignettes-clip" if train.base == "vignettes" else train.base, "cpu")
-    model, tokenizer, side = found.model, found.tokenizer, found.model.config.vision_config.image_size
-    if data.params.size != side:
-        raise InputError("data.size", data.params.size, f"prepare the pictures with size {side}, this CLIP's")
+    found = Clip.load(train.model, "cpu")
+    model, tokenizer = found.model, found.tokenizer
     if train.scratch:
-        model = CLIPModel(_config(model.config, train.shape))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(train.seed)
+            model = CLIPModel(_config(model.config, train.shape))
     model.requires_grad_(True)
+    if train.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
     task = ClipTask(
         model, tokenizer, data.pictures, _caption(data), data.indices("train"), data.indices("validation"),
         mean=found.mean.tolist(), std=found.std.tolist(),
@@ -96,7 +101,7 @@ def clip_learner(params: Params, data: PreparedSet, processes: Processes) -> Lea
     return Learner(task, lambda folder: _export_clip(model, tokenizer, found, folder))
 
 
-def _begun(train: Train, component: str, device: str) -> tuple[Train, DiffusionPipeline, Start]:
+def _begun(train: Train, component: str, device: str) -> tuple[DiffusionPipeline, Start]:
     """The base in fp32, changed as it is before the first step, and a note of how."""
     base = resolve(train.base, "renderer")
     with torch.random.fork_rng(devices=[]):
@@ -107,21 +112,27 @@ def _begun(train: Train, component: str, device: str) -> tuple[Train, DiffusionP
             raise ModelError(f"{train.base} is a {type(pipeline).__name__}; train a Stable Diffusion 1, 2 or XL.")
         start = _start(train, base, component, pipeline)
         begin(pipeline, start)
-    return train, pipeline.to(device), start
+    return pipeline.to(device), start
 
 
 def _start(train: Train, base: ModelRef, component: str, pipeline: DiffusionPipeline) -> Start:
     config = None
     if train.scratch:
-        old = dict(getattr(pipeline, component).config)
-        for name in train.shape:
-            check_choice("train.shape", name, tuple(old))
-        config = {name: value for name, value in (old | train.shape).items() if not name.startswith("_")}
+        config = changed(getattr(pipeline, component).config, train.shape)
+        config = {name: value for name, value in config.items() if not name.startswith("_")}
     own = pipeline.scheduler.config.get("prediction_type", "epsilon")
+    if train.prediction == "epsilon" and _ends_in_noise(pipeline):
+        remedy = "use v_prediction: the base's schedule ends in pure noise, where epsilon says nothing of the picture"
+        raise InputError("train.prediction", train.prediction, remedy)
     return Start(
         base=base, component=component, config=config, lora_rank=train.lora_rank, lora_alpha=train.lora_alpha,
         text_encoder=bool(train.text_encoder), prediction=own if train.prediction == "auto" else train.prediction,
     )  # fmt: skip
+
+
+def _ends_in_noise(pipeline: DiffusionPipeline) -> bool:
+    """Whether nothing is left of a picture at the last timestep (Lin et al. 2023)."""
+    return bool(DDIMScheduler.from_config(pipeline.scheduler.config).alphas_cumprod[-1] < 1e-8)
 
 
 def _only(pipeline: DiffusionPipeline, modules: Mapping[str, torch.nn.Module], train: Train) -> None:
@@ -169,11 +180,17 @@ def _caption(data: PreparedSet) -> Callable[[int, Any], str]:
 
 
 def _config(config: Any, shape: Mapping[str, Any]) -> Any:
-    """A copy of a transformers config with some fields changed."""
-    old = config.to_dict()
+    """A copy of a transformers config with some fields changed, also in the configs that it holds."""
+    return type(config).from_dict(changed(config.to_dict(), shape))
+
+
+def changed(old: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's fields with some changed, also in the configs that it holds; InputError for a name that it has not."""
     for name in shape:
         check_choice("train.shape", name, tuple(old))
-    return type(config).from_dict(old | shape)
+    both = {name: (old[name], value) for name, value in shape.items()}
+    nested = {name: changed(*pair) for name, pair in both.items() if all(isinstance(item, dict) for item in pair)}
+    return {**old, **shape, **nested}
 
 
 def _export_renderer(pipeline: DiffusionPipeline, start: Start, folder: Path) -> None:
@@ -184,7 +201,15 @@ def _export_renderer(pipeline: DiffusionPipeline, start: Start, folder: Path) ->
         return
     parts = {"unet": pipeline.unet} | ({"text_encoder": pipeline.text_encoder} if start.text_encoder else {})
     layers = {f"{name}_lora_layers": get_peft_model_state_dict(part) for name, part in parts.items()}
-    type(pipeline).save_lora_weights(folder, **layers, **_collate_lora_metadata(parts))
+    facts = {f"{name}_lora_adapter_metadata": _facts_of(part) for name, part in parts.items()}
+    type(pipeline).save_lora_weights(folder, **layers, **facts)
+    sort_metadata(folder / LORA_WEIGHT_NAME_SAFE)
+
+
+def _facts_of(part: torch.nn.Module) -> dict[str, Any]:
+    """What peft says of a part's adapter; its sets in order, so that equal adapters are equal files."""
+    facts = part.peft_config["default"].to_dict()
+    return {name: sorted(value) if isinstance(value, set) else value for name, value in facts.items()}
 
 
 def _export_clip(model: CLIPModel, tokenizer: CLIPTokenizer, found: Clip, folder: Path) -> None:

@@ -22,9 +22,10 @@ from torch import nn
 from tqdm import tqdm
 
 from synth.errors import ModelError, TrainError
-from synth.train.checkpoints import checkpoints, last_good, load_checkpoint, rotate, save_checkpoint
-from synth.train.processes import Batch, Processes, Whole, gathered, spread_like
+from synth.train.checkpoints import checkpoints, last_good, load_checkpoint, read_facts, rotate, save_checkpoint
+from synth.train.processes import Batch, Processes, Whole
 from synth.train.recipe import Recipe
+from synth.train.shards import forget_gathered, spread_like
 from synth.train.stopping import Stop
 
 Figures = dict[str, float]
@@ -87,8 +88,9 @@ class Trainer:
         self.processes = Processes(device)
         self.processes.check(recipe)
         self.device, self.facts, self.on_line = self.processes.device, facts or {}, on_line
+        layout = torch.contiguous_format if self.processes.sharded else torch.channels_last  # shards take no other
         for module in task.modules.values():
-            module.to(device=self.device, memory_format=torch.channels_last).train()
+            module.to(device=self.device, memory_format=layout).train()
         optimizer = torch.optim.AdamW(self._groups(), betas=recipe.betas, fused=True)
         self.whole, self.optimizer = self.processes.accelerator.prepare(Whole(task.modules), optimizer)
         self.parameters = self._trained()
@@ -110,7 +112,7 @@ class Trainer:
             total=self.recipe.steps, initial=self.step, desc=self.task.name, unit="step", mininterval=5,
             disable=not self.processes.main,
         )  # fmt: skip
-        with Stop() as stop, bar:
+        with Stop() as stop, bar, no_denormals():
             while self.step < self.recipe.steps:
                 loss, stopped = self._train_step(stop.asked)
                 bar.update()
@@ -171,8 +173,8 @@ class Trainer:
             if not math.isfinite(value) or (limit and value > limit * usual):
                 raise TrainError(
                     f"{self.task.name}: the {name} is {value:.4g} at step {self.step}, where {usual:.4g} is usual; "
-                    f"the last good checkpoint is {last_good(self.folder / 'checkpoints')}: lower the learning rate, "
-                    "or look at the data, and run again"
+                    f"the last good checkpoint is {last_good(self.folder / 'checkpoints')}: look at the data, or "
+                    "start in another folder with a lower learning rate"
                 )
             self.usual[name] = self.REMEMBERED * usual + (1 - self.REMEMBERED) * value
 
@@ -226,6 +228,7 @@ class Trainer:
     def _put(self, values: dict[str, torch.Tensor]) -> None:
         for name, parameter in self.parameters.items():
             parameter.copy_(values[name])
+        forget_gathered(self.whole)
 
     def _validate(self) -> Figures:
         figures: Figures = {}
@@ -247,7 +250,7 @@ class Trainer:
     def _log(self, facts: Figures) -> None:
         if not self.processes.main:
             return
-        line = {"step": self.step} | {name: round(value, 6) for name, value in facts.items()}
+        line = {"step": self.step} | {name: float(f"{value:.6g}") for name, value in facts.items()}
         with self.log_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if self.on_line:
@@ -263,11 +266,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of this step, and remove those that need not stay."""
-        tensors = {f"weights/{name}": gathered(parameter) for name, parameter in self.parameters.items()}
-        tensors |= {f"average/{name}": gathered(tensor) for name, tensor in self.average.items()}
-        for name, parameter in self.parameters.items():
-            state = self.optimizer.state.get(parameter, {})
-            tensors |= {f"adam/{moment}/{name}": gathered(tensor) for moment, tensor in state.items()}
+        tensors = self.processes.collected(self._tensors())
         if not self.processes.main:
             return
         folder = self.folder / "checkpoints"
@@ -278,8 +277,18 @@ class Trainer:
             metric=self.task.metric, higher=self.task.higher,
         )  # fmt: skip
 
+    def _tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """All that a step changes, by the names in a checkpoint."""
+        for name, parameter in self.parameters.items():
+            yield f"weights/{name}", parameter
+            yield f"average/{name}", self.average[name]
+            for moment, tensor in self.optimizer.state.get(parameter, {}).items():
+                yield f"adam/{moment}/{name}", tensor
+
     def _resume(self) -> None:
         found = checkpoints(self.folder / "checkpoints")
+        for path in found:
+            read_facts(path)  # of one that is damaged the user hears now, and not when old ones are removed
         if found:
             self._restore(found[-1])
         if self.processes.main:
@@ -294,7 +303,7 @@ class Trainer:
             parameter.copy_(spread_like(parameter, tensors[f"weights/{name}"]))
             self.average[name].copy_(spread_like(parameter, tensors[f"average/{name}"]))
             self.optimizer.state[parameter] = {
-                moment: tensors[key] if moment == "step" else spread_like(parameter, tensors[key])
+                moment: tensors[key].to(parameter.device) if moment == "step" else spread_like(parameter, tensors[key])
                 for moment in ("step", "exp_avg", "exp_avg_sq")
                 if (key := f"adam/{moment}/{name}") in tensors
             }
@@ -313,6 +322,16 @@ class Trainer:
         unfinished = self.log_path.with_suffix(".part")
         unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         unfinished.replace(self.log_path)
+
+
+@contextmanager
+def no_denormals() -> Iterator[None]:
+    """A block in which numbers too small for their format are zero: as moments decay CPUs would become slow on them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)  # it holds for all of the process
 
 
 def learning_rate_factor(step: int, recipe: Recipe) -> float:

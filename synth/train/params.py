@@ -34,7 +34,7 @@ class Data:
     crop: centre (the shorter side becomes size, the middle is kept) or pad (the longer side becomes size, the rest is
         filled with the picture's mean colour).
     smallest: pixels; pictures with a shorter side than that are left out.
-    limit: at most so many pictures, 0 for all.
+    limit: at most so many pictures; 0 takes all, and of vignettes, which have no end, 2,000.
     validation: share that is never trained on, 0.01 to 0.5, chosen by content.
     seed: of the picture world.
     """
@@ -69,17 +69,17 @@ class Train(Recipe):
     """What is trained, and how; every value is checked on construction.
 
     kind: unet, gpt2, vae or clip.
-    base: what it starts from: a preset, hub id or local folder.
+    base: what it starts from: a preset, hub id, local folder or checkpoint; vignettes for what is bundled.
     scratch: start from noise instead of base's weights; base then gives the other parts and the shape.
     shape: with scratch, fields of the trained part's config that differ from base's.
     lora_rank: 0 trains all weights, 1 to 512 a low-rank adapter beside them (Hu et al. 2021).
     lora_alpha: strength of the adapter, 0 for the same as its rank.
     text_encoder: learning rate of the text encoder as a share of the UNet's, 0 to 1; 0 leaves it as it is.
     prediction: epsilon, v_prediction (Salimans & Ho 2022), or auto, as the base does.
-    snr_gamma: min-SNR weighting (Hang et al. 2023), 5 is usual; 0 weighs all timesteps alike.
+    snr_gamma: min-SNR weighting of timesteps (Hang et al. 2023), 5 is usual; 0 weighs all alike.
     caption_dropout: share of samples without a caption, which guidance needs, 0 to 1.
     gradient_checkpointing: recompute instead of remembering: less memory, a third slower.
-    compile: compile the network with torch.compile.
+    compile: compile the UNet with torch.compile.
     """
 
     kind: str = "unet"
@@ -119,6 +119,12 @@ class Train(Recipe):
         check_number("caption_dropout", self.caption_dropout, 0.0, 1.0)
         self._check_together()
 
+    @property
+    def model(self) -> str:
+        """`base` as the models of this kind are called: "vignettes" stands for each of the bundled ones."""
+        bundled = {"gpt2": "vignettes-gpt2", "clip": "vignettes-clip"}
+        return bundled.get(self.kind, self.base) if self.base == "vignettes" else self.base
+
     def _check_together(self) -> None:
         if self.shape and not self.scratch:
             raise InputError("shape", self.shape, "add scratch: true, since trained weights have the shape they have")
@@ -126,10 +132,13 @@ class Train(Recipe):
             raise InputError("lora_rank", self.lora_rank, "use 0: an adapter needs trained weights beneath it")
         if self.lora_rank and self.kind in ("vae", "clip"):
             raise InputError("lora_rank", self.lora_rank, f"use 0: a {self.kind} is trained whole")
+        if self.lora_alpha and not self.lora_rank:
+            raise InputError("lora_alpha", self.lora_alpha, "give the adapter a lora_rank too, or leave it out")
         if self.text_encoder and self.kind != "unet":
             raise InputError("text_encoder", self.text_encoder, f"use 0: a {self.kind} has none")
-        if self.prediction != "auto" and self.kind != "unet":
-            raise InputError("prediction", self.prediction, f"leave it out: a {self.kind} predicts no noise")
+        for name, neutral in (("prediction", "auto"), ("snr_gamma", 0.0)):
+            if getattr(self, name) != neutral and self.kind != "unet":
+                raise InputError(name, getattr(self, name), f"leave it out: a {self.kind} predicts no noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,12 +251,12 @@ class Params:
     def read(cls, file: Path | str) -> Self:
         """The parameters in a YAML file."""
         try:
-            data = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+            data = yaml.load(Path(file).read_text(encoding="utf-8"), _Loader)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
             raise InputError("params", str(file), f"give a YAML file that can be read ({reason})") from None
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
+        except (yaml.YAMLError, RecursionError) as error:
+            reason = " ".join(str(error).replace('in "<unicode string>", ', "").split())
             raise InputError("params", str(file), f"put its YAML right: {reason}") from None
         return cls.from_dict({} if data is None else data)
 
@@ -263,6 +272,18 @@ class Params:
         """A copy with some fields of a section changed, their types checked as in a file."""
         old = getattr(self, section)
         return replace(self, **{section: _made(type(old), asdict(old) | changes, f"{section}.")})
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without the rule that of two fields with one name the last wins, unnoticed."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = []
+        for name, _ in node.value:
+            if name.value in seen:
+                raise yaml.YAMLError(f"{name.value!r} stands twice, again in line {name.start_mark.line + 1}")
+            seen.append(name.value)
+        return super().construct_mapping(node, deep)
 
 
 def _made(cls: type, data: Any, where: str) -> Any:

@@ -1,23 +1,28 @@
 """One process or several: who computes which samples, and what they agree on. accelerate does the work.
 
-Start several with `accelerate launch -m synth train ...` or `torchrun -m synth train ...`; alone, nothing changes. A
-batch belongs to the step and not to a process, so any number of processes takes the same steps.
+Start several with `torchrun --nproc_per_node N -m synth train ...`, or with accelerate and one of the files in
+configs/, whose paths `synth train config` prints:
+
+    accelerate launch --config_file $(synth train config fsdp) --num_processes 8 -m synth train unet ...
+
+A batch belongs to the step and not to a process, so any number of processes takes the same steps. With FSDP each
+holds a share of the weights (shards.py); checkpoints are whole all the same, and any number of processes resumes them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator, DistributedType, InitProcessGroupKwargs
 from torch import nn
 from torch.distributed.nn.functional import all_gather
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from synth.errors import InputError
 from synth.train.recipe import Recipe
+from synth.train.shards import blocks, gathered, put_together
 
 Batch = Mapping[str, Any]
 
@@ -28,6 +33,7 @@ class Whole(nn.Module):
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.parts = nn.ModuleDict(modules)
+        self._no_split_modules = blocks(self)  # the name that accelerate looks for
 
     def forward(self, work: Any) -> Any:
         """Whatever `work()` computes with the modules, between what accelerate does before and after."""
@@ -43,10 +49,14 @@ class Processes:
         self.count, self.index = self.accelerator.num_processes, self.accelerator.process_index
         self.main = self.accelerator.is_main_process
         self.device = device if self.count == 1 else str(self.accelerator.device)
-        self.sharded = str(self.accelerator.distributed_type).endswith("FSDP")
+        self.sharded = self.accelerator.distributed_type == DistributedType.FSDP
 
     def check(self, recipe: Recipe) -> None:
-        """InputError unless a batch falls into equal parts."""
+        """InputError unless a batch falls into equal parts, and the weights are shared out in a way known here."""
+        kind = self.accelerator.distributed_type
+        if kind == DistributedType.DEEPSPEED or (self.sharded and not self.accelerator.is_fsdp2):
+            remedy = "give accelerate one of the configurations that `synth train config` names"
+            raise InputError("distributed_type", kind.value, remedy)
         parts = self.count * recipe.accumulate
         if recipe.batch_size % parts:
             remedy = f"use a multiple of {parts} ({self.count} processes x {recipe.accumulate} parts each)"
@@ -82,22 +92,23 @@ class Processes:
         """Until all processes are here."""
         self.accelerator.wait_for_everyone()
 
+    def collected(self, tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """Named tensors, whole and on the CPU, in the main process; one after the other, to fit beside the training."""
+        found = {}
+        for name, tensor in tensors:
+            whole = gathered(tensor.detach())
+            if self.main:
+                found[name] = whole.to("cpu")
+        return found
+
+    def part(self, modules: Iterable[nn.Module]) -> None:
+        """Wait for all; then the main process has whole modules and goes on alone."""
+        self.wait()
+        put_together(modules, keep=self.main)
+
 
 def everyones(rows: torch.Tensor) -> torch.Tensor:
     """The rows of all processes, one below the other; gradients flow back to where they came from."""
     if not (dist.is_available() and dist.is_initialized() and torch.is_grad_enabled()):
         return rows
     return torch.cat(all_gather(rows.contiguous()))
-
-
-def gathered(tensor: torch.Tensor) -> torch.Tensor:
-    """All of a tensor of which this process may hold only a shard."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def spread_like(example: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """A whole tensor, on the device of `example` and sharded as that is."""
-    tensor = tensor.to(example.device)
-    if not isinstance(example, DTensor):
-        return tensor
-    return distribute_tensor(tensor, example.device_mesh, example.placements)

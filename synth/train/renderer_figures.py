@@ -9,6 +9,7 @@ import torch
 from diffusers import DDIMScheduler
 from PIL import Image
 
+from synth.errors import RenderError
 from synth.jobs import Job
 from synth.measure.clip import Clip
 from synth.measure.intervals import Figure
@@ -41,11 +42,11 @@ class Drawn:
 
 def denoising_figures(
     model: str, data: PreparedSet, how: Evaluate, device: str = "auto"
-) -> tuple[list[Figure], dict[str, list[float]]]:
+) -> tuple[list[Figure], dict[str, list[float | None]]]:
     """Mean squared errors of the UNet on validation pictures, with the caption and without, and their gap.
 
-    Also the errors by timestep: means over ten equal parts of the schedule. Every picture is noised `how.noises` times,
-    at timesteps spread evenly over the schedule. Intervals are over pictures.
+    Also the errors by timestep: means over ten equal parts of the schedule, None where none falls. Every picture is
+    noised `how.noises` times, at timesteps spread evenly over the schedule. Intervals are over pictures.
     """
     task, places = _task(model, data, choose_device(device)), data.indices("validation")
     captions = [data.records[place].captions[0] for place in places]
@@ -58,14 +59,17 @@ def denoising_figures(
     figures.append(Figure.of_mean("listens", (errors["none"] - errors["loss"]).mean(1)))
     parts = (timesteps * BINS // len(task.alphas)).ravel()
     by_timestep = {
-        name: [float(values.ravel()[parts == part].mean()) for part in range(BINS) if (parts == part).any()]
+        name: [float(found.mean()) if (found := values.ravel()[parts == part]).size else None for part in range(BINS)]
         for name, values in errors.items()
     }
     return figures, by_timestep
 
 
 def draw(model: str, data: PreparedSet, how: Evaluate, device: str = "auto") -> Drawn:
-    """The first caption of each of `how.pictures` validation pictures, drawn by the model; picture i from seed i."""
+    """The first caption of each of `how.pictures` validation pictures, drawn by the model; picture i from seed i.
+
+    RenderError if one cannot be drawn.
+    """
     places = data.indices("validation")[: how.pictures]
     captions = [data.records[place].captions[0] for place in places]
     size = data.params.size
@@ -75,16 +79,17 @@ def draw(model: str, data: PreparedSet, how: Evaluate, device: str = "auto") -> 
         Job(phrase=text, prompt=text, seed=how.seed + place, settings=settings, model=reference)
         for place, text in enumerate(captions)
     ]
-    found = {result.job.key: result.image for result in render(jobs, device=device)}
-    black = Image.new("RGB", (size, size))  # in place of one that failed
-    return Drawn(captions, [found[job.key] or black for job in jobs])
+    found = {}
+    for result in render(jobs, device=device):
+        if result.image is None:
+            raise RenderError(f"{model} cannot be measured, since it cannot draw {result.job.prompt!r}: {result.error}")
+        found[result.job.key] = result.image
+    return Drawn(captions, [found[job.key] for job in jobs])
 
 
-def drawn_figures(drawn: Drawn, data: PreparedSet, how: Evaluate, device: str = "auto") -> list[Figure]:
+def drawn_figures(drawn: Drawn, data: PreparedSet, clip: Clip) -> list[Figure]:
     """CLIP score, KID against the validation pictures, and for vignettes each attribute's share right."""
-    if not drawn.pictures:
-        return []
-    clip, places = Clip.load(how.clip, device), data.indices("validation")
+    places = data.indices("validation")
     figures = [Figure.of_mean("clip_score", clip.score(drawn.pictures, drawn.captions))]
     if min(len(places), len(drawn.pictures)) >= SMALLEST:
         figures.append(kid(clip.features(data.pictures[places]), clip.features(drawn.pictures)))

@@ -8,7 +8,8 @@
     model/          the best checkpoint as a plain folder, with a model card
     result.json     which checkpoint that is, its digest, and its figures
 
-Started again with the same parameters it goes on where it stopped; with others it is refused.
+Started again with the same parameters it goes on where it stopped; with others, unless these change nothing that is
+learned, it is refused.
 """
 
 import json
@@ -17,23 +18,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from synth.errors import InputError, TrainError
+from synth.errors import InputError, SynthError
 from synth.models.devices import choose_device
+from synth.models.loading import first_line
+from synth.models.quiet import quiet
 from synth.models.trained import lay_over
 from synth.models.weights import digest
 from synth.presets import locate, resolve
 from synth.records.files import write_atomically
+from synth.train import run_folder
 from synth.train.card import write_card
-from synth.train.checkpoints import best_first, checkpoints
+from synth.train.checkpoints import best_first, checkpoints, naming_last_good
 from synth.train.data.preparation import prepare
 from synth.train.data.prepared import FACTS, PreparedSet
 from synth.train.language_learner import gpt2_learner
 from synth.train.learners import Learner, clip_learner, unet_learner, vae_learner
 from synth.train.loop import Figures, Trainer, read_log
-from synth.train.params import Params
+from synth.train.params import Params, Train
 from synth.train.processes import Processes
 from synth.train.texts import Texts
 from synth.train.tracking import Tracker
@@ -57,26 +62,29 @@ def train(
     """Train what `params.train` says in the folder `out`, to its end.
 
     data: a prepared set, captioned pictures (a set is then prepared in `<out>/data`), texts for gpt2, or None for
-    `params.data.source`. replace_other: delete a training with other parameters that is there. Raises InputError or ModelError before the first step, TrainError with the last good
-    checkpoint's name after it. Ctrl-C and SIGTERM leave a checkpoint; called again, it goes on from the newest. Of
-    several processes only the main one gets the Run.
+    `params.data.source`. replace_other: delete a training with other parameters that is there. Raises InputError or
+    ModelError before the first step, TrainError with the last good checkpoint's name after it. Ctrl-C and SIGTERM leave
+    a checkpoint; called again, it goes on from the newest. Of several processes only the main one gets the Run.
     """
     out, processes = Path(out), Processes(choose_device(device))
     processes.check(params.train)
+    with naming_last_good(out / "checkpoints"):
+        return _train(params, data, out, processes, replace_other)
+
+
+def _train(params: Params, data: Path | str | None, out: Path, processes: Processes, replace_other: bool) -> Run | None:
     with processes.main_first():
-        found = _open(params, data, out)
-    base = _base_digest(params)
-    facts = {"kind": params.train.kind, "data": found.digest, "base": base, "params": params.as_dict()["train"]}
-    with processes.main_first():
-        check_folder(out, facts, replace_other=replace_other and processes.main)
+        params, found, facts = _begun(params, data, out, replace_other)
     learner = _learner(params, found, processes)
+    with processes.main_first():
+        if run_folder.differences(out, facts):
+            run_folder.remove_training(out)
     if not processes.main:
-        Trainer(learner.task, params.train, out, device=device, facts=learner.facts).run()
-        processes.wait()
+        Trainer(learner.task, params.train, out, device=processes.device, facts=learner.facts).run()
+        processes.part(learner.task.modules.values())
         return None
-    where = found.source if isinstance(found, Texts) else found.folder
-    _begin(out, params, facts | {"source": str(data or params.data.source), "data_folder": str(Path(where).resolve())})
-    tracker = Tracker.start(params, out.name, out, digests={"data": found.digest, "base": base})
+    _write_facts(out, params, found, facts)
+    tracker = Tracker.start(params, out.name, out, digests={name: facts[name] for name in ("data", "base")})
     try:
         done = _to_the_end(learner, params, out, processes, tracker)
     except BaseException as error:
@@ -88,42 +96,28 @@ def train(
 
 
 def _to_the_end(learner: Learner, params: Params, out: Path, processes: Processes, tracker: Tracker) -> Run:
-    torch.set_flush_denormal(True)
-    try:
-        trainer = Trainer(
-            learner.task, params.train, out, device=processes.device, facts=learner.facts,
-            on_line=_reporting(tracker, out),
-        )  # fmt: skip
-        trainer.run()
-        processes.wait()
-        return _finish(learner, out, params)
-    finally:
-        torch.set_flush_denormal(False)  # it holds for all of the process
+    trainer = Trainer(
+        learner.task, params.train, out, device=processes.device, facts=learner.facts, on_line=_reporting(tracker, out)
+    )
+    trainer.run()
+    processes.part(learner.task.modules.values())
+    return _finish(learner, out, params)
 
 
-def check_folder(out: Path, facts: dict, *, replace_other: bool) -> None:
-    """InputError if the folder holds another training that is not to be replaced, or is none."""
-    if out.exists() and not out.is_dir():
-        raise InputError("out", str(out), "it is a file: give a folder")
-    if (out / "run.json").is_file():
-        before = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        names = [name for name in facts if name != "params" and before.get(name) != facts[name]]
-        old, new = before.get("params", {}), facts["params"]
-        names += [f"train.{name}" for name in new if old.get(name) != new[name]]
-        if names and not replace_other:
-            remedy = f"it holds a training with other {', '.join(names)}: train in another folder, or add --replace"
-            raise InputError("out", str(out), remedy)
-        if names:
-            _delete_training(out)
-
-
-def _delete_training(out: Path) -> None:
-    """Everything that a training writes, and nothing else that lies in its folder."""
-    (out / "run.json").unlink()
-    for name in ("checkpoints", "samples", "model", "evaluation"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    for name in ("log.jsonl", "result.json", "evaluation.json", "params.yaml", "tracking.json"):
-        (out / name).unlink(missing_ok=True)
+def _begun(
+    params: Params, data: Path | str | None, out: Path, replace_other: bool
+) -> tuple[Params, PreparedSet | Texts, dict[str, Any]]:
+    """The parameters with the data's own, the data, and what the result depends on; the cheapest checks first."""
+    run_folder.check_usable(out)
+    facts = {"base": _base_digest(params.train), "params": params.as_dict()["train"]}
+    if not replace_other:
+        run_folder.check_same(out, facts)
+    found = _open(params, data, out)
+    facts["data"] = found.digest
+    if not replace_other:
+        run_folder.check_same(out, facts)
+    made_of = replace(params.data, source=found.source) if isinstance(found, Texts) else found.params
+    return replace(params, data=made_of), found, facts
 
 
 def _open(params: Params, data: Path | str | None, out: Path) -> PreparedSet | Texts:
@@ -135,25 +129,46 @@ def _open(params: Params, data: Path | str | None, out: Path) -> PreparedSet | T
     return prepare(replace(params.data, source=str(data or params.data.source)), out / "data")
 
 
-def _base_digest(params: Params) -> str:
-    kind = {"gpt2": "expander", "clip": "clip"}.get(params.train.kind, "renderer")
-    name = {"expander": "vignettes-gpt2", "clip": "vignettes-clip", "renderer": "vignettes"}[kind]
-    reference = resolve(name if params.train.base == "vignettes" else params.train.base, kind)
+def _base_digest(train: Train) -> str:
+    kind = {"gpt2": "expander", "clip": "clip"}.get(train.kind, "renderer")
+    try:
+        reference = resolve(train.model, kind)
+    except InputError as error:
+        raise InputError("train.base", error.value, error.remedy) from None
     return reference.digest or reference.revision or digest(locate(reference, kind))
 
 
 def _learner(params: Params, data: PreparedSet | Texts, processes: Processes) -> Learner:
+    """What is trained. A shape of its own is tried on two samples: InputError if no network comes of it."""
+    try:
+        learner = _built(params, data, processes)
+        if params.train.shape:
+            with torch.no_grad():
+                learner.task.loss(learner.task.draw(0, replace(params.train, batch_size=2, accumulate=1)))
+    except (SynthError, OSError):
+        raise
+    except Exception as error:  # libraries raise nearly anything on a wrong shape
+        if not params.train.shape:
+            raise
+        remedy = f"give one that makes a network and fits the other parts ({first_line(error)})"
+        raise InputError("train.shape", params.train.shape, remedy) from error
+    return learner
+
+
+def _built(params: Params, data: PreparedSet | Texts, processes: Processes) -> Learner:
     if params.train.kind == "gpt2":
         return gpt2_learner(params, data)
     build = {"unet": unet_learner, "vae": vae_learner, "clip": clip_learner}
     return build[params.train.kind](params, data, processes)
 
 
-def _begin(out: Path, params: Params, facts: dict) -> None:
+def _write_facts(out: Path, params: Params, data: PreparedSet | Texts, facts: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     params.write(out / "params.yaml")
+    folder = Path(data.source if isinstance(data, Texts) else data.folder)
+    facts = {"kind": params.train.kind, "source": params.data.source, "data_folder": str(folder.resolve())} | facts
     versions = {name: version(name) for name in LIBRARIES}
-    write_atomically(out / "run.json", json.dumps(facts | {"versions": versions}, indent=1).encode())
+    write_atomically(out / run_folder.FACTS, json.dumps(facts | {"versions": versions}, indent=1).encode())
 
 
 def _reporting(tracker: Tracker, out: Path) -> Callable[[Figures], None]:
@@ -172,16 +187,15 @@ def _finish(learner: Learner, out: Path, params: Params) -> Run:
     found = checkpoints(out / "checkpoints")
     best = (best_first(found, learner.task.metric, learner.task.higher) or found[::-1])[0]
     lay_over(learner.task.modules, best)
-    unfinished, model = out / "model.part", out / "model"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished, model, figures = out / "model.part", out / "model", _figures_at(out, best)
     try:
-        learner.export(unfinished)
-    except OSError as error:
-        raise TrainError(
-            f"{model} cannot be written ({error}); free some space and run again: {best} is safe"
-        ) from None
-    figures = _figures_at(out, best)
-    write_card(unfinished, out, params, best, figures)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with quiet():
+            learner.export(unfinished)
+        write_card(unfinished, out, params, best, figures)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)  # where a disk is full, it would keep it full
+        raise
     shutil.rmtree(model, ignore_errors=True)
     unfinished.replace(model)
     result = {"checkpoint": best.name, "digest": digest(model), "figures": figures}

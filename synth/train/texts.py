@@ -1,8 +1,6 @@
 """Texts for GPT-2: captions or prompts from a file, or those of prepared pictures, cleaned and divided."""
 
-import csv
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,6 +10,7 @@ from synth.jobs import content_key
 from synth.train.data.cleaning import plain
 from synth.train.data.columns import caption_column, captions_in
 from synth.train.data.entries import read_text
+from synth.train.data.imagefolder import csv_rows
 from synth.train.data.prepared import FACTS, PreparedSet
 from synth.train.data.splitting import split_by_content
 
@@ -37,15 +36,17 @@ class Texts:
         what cannot be read, and for fewer than two texts.
         """
         path = Path(path)
-        if (path / FACTS).is_file():
-            found = PreparedSet.open(path)
-            return cls(*(tuple(dict.fromkeys(found.captions(split))) for split in ("train", "validation")), str(path))
-        texts = plain(_read(path, column))
+        texts = plain(_captions(path) if (path / FACTS).is_file() else _read(path, column))
         if len(texts) < 2:
             raise InputError("data", str(path), "give at least two different texts, one to learn and one to measure on")
         splits = split_by_content([hashlib.sha256(text.encode()).hexdigest() for text in texts], validation)
         parts = {name: [text for text, split in zip(texts, splits, strict=True) if split == name] for name in splits}
         return cls(tuple(parts["train"]), tuple(parts["validation"]), str(path))
+
+
+def _captions(folder: Path) -> list[str]:
+    """All captions of a prepared set: one and the same may belong to pictures of both of its splits."""
+    return [caption for record in PreparedSet.open(folder).records for caption in record.captions]
 
 
 def _read(path: Path, column: str) -> list[str]:
@@ -57,7 +58,7 @@ def _read(path: Path, column: str) -> list[str]:
         return reader(path, column)
     except InputError:
         raise
-    except (OSError, csv.Error, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError("data", str(path), f"give a file that can be read ({error})") from None
 
 
@@ -66,9 +67,9 @@ def _lines(path: Path, column: str) -> list[str]:
 
 
 def _csv(path: Path, column: str) -> list[str]:
-    rows = csv.DictReader(io.StringIO(read_text(path)))
-    name = _column(path, column, list(rows.fieldnames or ()))
-    return [row[name] or "" for row in rows]
+    rows = [row for _, row in csv_rows(path)]
+    name = _column(path, column, list(rows[0]) if rows else [])
+    return [row[name] for row in rows]
 
 
 def _parquet(path: Path, column: str) -> list[str]:

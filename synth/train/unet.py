@@ -148,7 +148,8 @@ class UnetTask:
         """Error with the right caption, with another picture's and with none: the gaps say whether it listens."""
         indices = np.resize(self.held_out, min(VALIDATION_SAMPLES, max(64, len(self.held_out))))
         right = [self.caption(int(i), step_random(0, int(i))) for i in indices]
-        wrong, none = right[7:] + right[:7], [NO_CAPTION] * len(right)
+        half = max(1, min(len(self.held_out), len(right)) // 2)  # neighbours may be of one class
+        wrong, none = right[half:] + right[:half], [NO_CAPTION] * len(right)
         timesteps = torch.arange(len(indices)) * 389 % len(self.alphas)
         return {
             name: self._error(indices, captions, timesteps)

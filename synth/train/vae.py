@@ -32,6 +32,11 @@ def make_vae(features: int, latent_channels: int) -> AutoencoderTiny:
     )
 
 
+def _stages(vae: Autoencoder) -> list[int]:
+    """The channels of its encoder's stages; from each to the next the side is halved."""
+    return vae.config.get("encoder_block_out_channels") or vae.config.block_out_channels
+
+
 class VaeTask:
     """Reconstruct random crops of pictures (uint8, (n, height, width, 3)).
 
@@ -51,7 +56,7 @@ class VaeTask:
     def draw(self, step: int, recipe: Recipe) -> Batch:
         """Crops of pictures, and noise for their latents."""
         crops = self._crops(step_rng(recipe.seed, step), recipe.batch_size)
-        side = self.crop // 8
+        side = self.crop // 2 ** (len(_stages(self.vae)) - 1)
         shape = (recipe.batch_size, self.vae.config.latent_channels, side, side)
         return {"crop": crops, "noise": torch.randn(shape, generator=step_generator(recipe.seed, step))}
 

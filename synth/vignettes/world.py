@@ -1,6 +1,7 @@
 """Draws a vignette: the picture of a scene, the same at any size for the same seed."""
 
 import random
+from collections.abc import Callable
 
 from PIL import Image
 
@@ -13,13 +14,15 @@ from synth.vignettes.styles import LINE_STYLES, apply_style
 from synth.vignettes.subjects import Stand, draw_subject
 
 SMALLEST, LARGEST, STEP = 64, 1024, 8
+Finish = Callable[[Canvas, Scene, int, random.Random], Image.Image]
 
 
-def draw(scene: Scene, seed: int, size: int = 128) -> Image.Image:
+def draw(scene: Scene, seed: int, size: int = 128, *, finish: Finish = apply_style) -> Image.Image:
     """The scene as an RGB picture of `size` x `size` pixels.
 
     The seed alone decides the composition, each part of it from its own stream of random numbers: so another size,
-    weather or style shows the same picture in another guise.
+    weather or style shows the same picture in another guise. finish: turns the painted canvas into the picture, by
+    default in the scene's style.
     """
     if not SMALLEST <= size <= LARGEST or size % STEP:
         raise ValueError(f"size must be a multiple of {STEP} from {SMALLEST} to {LARGEST}, not {size}")
@@ -32,7 +35,7 @@ def draw(scene: Scene, seed: int, size: int = 128) -> Image.Image:
     sun_x, _ = draw_sky(canvas, scene.place, horizon, colours, sky_rng)
     draw_place(scene.place, Setting(canvas, colours, horizon, sun_x, stand), place_rng)
     draw_subject(canvas, stand, colours, subject_rng)
-    return apply_style(canvas, scene, size, style_rng)
+    return finish(canvas, scene, size, style_rng)
 
 
 def _supersampling(style: str, size: int) -> int:

@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from synth import presets
-from synth.errors import ModelError
+from synth.errors import ModelError, SynthError
 from synth.jobs import ModelRef
+from synth.models import languages
 from synth.models.quiet import quiet
 
+T = TypeVar("T")
 JOINTS = {"of", "showing", "featuring", "depicting"}
 
 
@@ -26,10 +27,10 @@ class Language:
     limit: how many tokens it can read, or None.
     """
 
-    def __init__(self, folder: Path, name: str, device: str) -> None:
-        self.folder, self.name, self.device = folder, name, device
-        self.config = self._loaded(AutoConfig.from_pretrained)
-        self.tokenizer: PreTrainedTokenizerBase = self._loaded(AutoTokenizer.from_pretrained)
+    def __init__(self, model: Path, name: str, device: str) -> None:
+        self.model, self.name, self.device = model, name, device
+        self.config = self._loaded(languages.read_config)
+        self.tokenizer = self._loaded(languages.read_tokenizer)
         self.limit: int | None = getattr(self.config, "max_position_embeddings", None)
         self._network: torch.nn.Module | None = None
         self.stops = self._tokens(lambda spelling: "\n" in spelling or "\r" in spelling)
@@ -40,8 +41,7 @@ class Language:
     def network(self) -> torch.nn.Module:
         """In float32 on the device, ready to read."""
         if self._network is None:
-            network = self._loaded(AutoModelForCausalLM.from_pretrained, dtype=torch.float32, use_safetensors=True)
-            self._network = network.eval().to(self.device)
+            self._network = self._loaded(languages.read_network).eval().to(self.device)
         return self._network
 
     def encode(self, text: str) -> list[int]:
@@ -76,10 +76,12 @@ class Language:
         plain = [token < known and token not in special for token in range(self.config.vocab_size)]
         return [self.tokenizer.decode([token]) if is_plain else "\n" for token, is_plain in enumerate(plain)]
 
-    def _loaded(self, load: Callable[..., Any], **options: Any) -> Any:
+    def _loaded(self, load: Callable[[Path], T]) -> T:
         try:
             with quiet(), torch.random.fork_rng(devices=[]):  # loading draws weights before it reads them
-                return load(self.folder, local_files_only=True, **options)
+                return load(self.model)
+        except SynthError:
+            raise
         except Exception as error:  # the library raises nearly anything on a broken file
             reason = str(error).partition("\n")[0]
             problem = f"{self.name} cannot be loaded as a GPT-2 ({reason})"
@@ -92,5 +94,5 @@ def load_language(model: ModelRef, device: str) -> Language:
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path, model: ModelRef, device: str) -> Language:
-    return Language(folder, model.name, device)
+def _load(path: Path, model: ModelRef, device: str) -> Language:
+    return Language(path, model.name, device)

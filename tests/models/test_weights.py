@@ -4,11 +4,13 @@ import json
 import shutil
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from synth.errors import ModelError
-from synth.models.weights import check_folder, check_safetensors, digest, native_size
+from synth.models.weights import check_folder, check_safetensors, digest, native_size, sort_metadata
 
 
 @pytest.fixture
@@ -124,3 +126,15 @@ def test_the_digest_sees_a_changed_weight(model, tiny_sd):
     data[-1] ^= 1
     file.write_bytes(data)
     assert digest(model) != before
+
+
+def test_metadata_have_one_order_and_the_tensors_stay(tmp_path):
+    tensors, written = {"b": torch.arange(3.0), "a": torch.ones(2, 2)}, set()
+    for names in ("format other", "other format"):
+        file = tmp_path / "x.safetensors"
+        save_file(tensors, file, metadata={name: f"{name} \u00e9" for name in names.split()})
+        sort_metadata(file)
+        written.add(file.read_bytes())
+        check_safetensors(file)
+        assert all(torch.equal(found, tensors[name]) for name, found in load_file(file).items())
+    assert len(written) == 1

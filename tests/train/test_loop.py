@@ -29,13 +29,16 @@ RECIPE = Recipe(
 
 
 class Line:
-    """A task small enough to train in a second: fit y = 3 x - 1 with a two-layer network."""
+    """A task small enough to train in a second: fit y = 3 x - 1 with three layers, the middle one a convolution."""
 
     name, metric, higher = "line", "error", False
 
     def __init__(self, pause: float = 0.0) -> None:
         torch.manual_seed(0)
-        self.net = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+        picture = nn.Unflatten(1, (2, 2, 2))
+        self.net = nn.Sequential(
+            nn.Linear(1, 8), nn.Tanh(), picture, nn.Conv2d(2, 2, 3, padding=1), nn.Flatten(), nn.Linear(8, 1)
+        )
         self.modules = {"net": self.net}
         self.scales: dict[str, float] = {}
         self.pause = pause

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def test_other_processes_draw_the_same_bytes_and_the_global_generator_is_not_tou
         "import hashlib; from test_world import PLAIN, draw, styled;"
         "print(hashlib.sha256(b''.join(draw(s, 5, 64).tobytes() for s in styled())).hexdigest())"
     )
-    environments = [{**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)} for seed in "12"]
+    path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    environments = [{**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path} for seed in "12"]
     digests = {
         subprocess.run([sys.executable, "-c", program], env=env, check=True, capture_output=True, text=True).stdout
         for env in environments

@@ -10,11 +10,22 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from synth.layout.lettering import Span, draw_wrapped
-from synth.plots import ACCENT, ALARM, DPI, GAP, INK, MARGIN, MUTED, NotebookFigure, style
+from synth.plots import (
+    ACCENT,
+    ALARM,
+    GAP,
+    INK,
+    MARGIN,
+    MUTED,
+    NotebookFigure,
+    new_axes,
+    pixel_axes,
+    set_title,
+    style,
+)
 from synth.train.data.prepared import PreparedSet
 from synth.train.data.statistics import Statistics, describe, reasons
 
@@ -23,16 +34,26 @@ CAPTION_LINES = 3
 MOST_BARS = 100
 
 
+def telling(prepared: PreparedSet, model: str = "vignettes") -> list[NotebookFigure]:
+    """Caption lengths, and the figures that say something of this set: sizes where they differ, what was left out."""
+    differing = len({(record.width, record.height) for record in prepared.records}) > 1
+    found = [caption_lengths(prepared, model)]
+    if differing:
+        found.append(sizes(prepared))
+    return [*found, left_out(prepared)] if prepared.left_out else found
+
+
 def sample_sheet(prepared: PreparedSet, count: int = 24, columns: int = 6) -> NotebookFigure:
     """Prepared pictures above their first captions, chosen by content and so always the same; those of the validation
     split are marked."""
-    order = sorted(range(len(prepared)), key=lambda place: prepared.records[place].digest)[:count]
+    # by a digest's end, as its beginning decides the split
+    order = sorted(range(len(prepared)), key=lambda place: prepared.records[place].digest[::-1])[:count]
     columns = min(columns, len(order))
     width = 2 * MARGIN + columns * (CELL + GAP) - GAP
     height = HEADER + math.ceil(len(order) / columns) * (CELL + CAPTION) + MARGIN
     canvas = Image.new("RGB", (width, height), "white")
     with style():
-        figure, axes = _pixel_axes(width, height)
+        figure, axes = pixel_axes(width, height)
         note = f"{len(order):,} of {len(prepared):,} pictures as they are trained on, {prepared.params.size} px"
         draw_wrapped(axes, [Span("Pictures and captions", INK, "bold")], MARGIN, MARGIN, width=width, lines=1, size=13)
         draw_wrapped(axes, [Span(note, MUTED)], MARGIN, MARGIN + 25, width=width - 2 * MARGIN, lines=1, size=9)
@@ -52,7 +73,7 @@ def sizes(prepared: PreparedSet) -> NotebookFigure:
     counts = frame.value_counts().reset_index(name="pictures")
     side, fewest, most = prepared.params.size, counts["pictures"].min(), counts["pictures"].max()
     with style():
-        figure, axes = _axes(width=5.6, height=4.4)
+        figure, axes = new_axes(width=5.6, height=4.4)
         dots = {"color": ACCENT, "alpha": 0.6, "lw": 0.5, "edgecolor": "white"}
         axes.scatter(counts["width"], counts["height"], s=_area(counts["pictures"], most), **dots)
         for line in (axes.axvline, axes.axhline):
@@ -60,7 +81,7 @@ def sizes(prepared: PreparedSet) -> NotebookFigure:
         end = max(frame.max().max(), side) * 1.1
         axes.set(xlabel="width in pixels", ylabel="height in pixels", xlim=(0, end), ylim=(0, end), aspect="equal")
         note = f"dashed: {side} px, as they are trained on; {int((frame.min(axis=1) < side).sum()):,} are enlarged"
-        _title(axes, "How large are the originals?", note)
+        set_title(axes, "How large are the originals?", note)
         for number in sorted({fewest, most}):
             axes.scatter([], [], s=_area(number, most), label=f"{number:,}", **dots)
         axes.legend(title="pictures", loc="center left", bbox_to_anchor=(1, 0.5), alignment="left", labelspacing=1)
@@ -73,14 +94,14 @@ def caption_lengths(prepared: PreparedSet, model: str = "vignettes") -> Notebook
     longest = int(facts.tokens.max())
     step = math.ceil(longest / MOST_BARS)
     with style():
-        figure, axes = _axes()
+        figure, axes = new_axes()
         bars = {"bins": np.arange(-0.5, longest + step + 0.5, step), "edgecolor": "white", "linewidth": 0.6, "alpha": 1}
         for colour, tokens in ((ALARM, facts.tokens), (ACCENT, facts.tokens[facts.tokens <= facts.limit])):
             sns.histplot(x=tokens, ax=axes, color=colour, **bars)
         axes.axvline(facts.limit + 0.5, color=ALARM, lw=1, ls=(0, (4, 3)))
         axes.set(xlabel="tokens", ylabel="captions", xlim=(0, max(facts.limit, longest) + 5))
         axes.yaxis.get_major_locator().set_params(integer=True)
-        _title(axes, "How long are the captions?", _length_note(facts))
+        set_title(axes, "How long are the captions?", _length_note(facts))
     return figure
 
 
@@ -89,9 +110,9 @@ def left_out(prepared: PreparedSet) -> NotebookFigure:
     kinds = reasons(prepared)
     number = sum(kinds.values())
     with style():
-        figure, axes = _axes(height=1.2 + 0.35 * max(1, len(kinds)))
+        figure, axes = new_axes(height=1.2 + 0.35 * max(1, len(kinds)))
         note = f"{number:,} of {number + len(prepared):,}; left_out.jsonl names each" if number else "none was"
-        _title(axes, "Which pictures were left out?", note)
+        set_title(axes, "Which pictures were left out?", note)
         if not kinds:
             axes.set_axis_off()
             return figure
@@ -120,24 +141,3 @@ def _length_note(facts: Statistics) -> str:
     if not facts.too_long:
         return f"dashed: {facts.limit} tokens are read, and no caption is longer"
     return f"dashed: {facts.limit} tokens are read; {facts.too_long:,} of {len(facts.tokens):,} captions go on unread"
-
-
-def _title(axes: Axes, title: str, note: str) -> None:
-    axes.set_title(title, pad=26)
-    axes.annotate(
-        note, (0, 1), xytext=(0, 9), xycoords="axes fraction", textcoords="offset points", size=9, color=MUTED
-    )
-
-
-def _axes(width: float = 7.6, height: float = 3.0) -> tuple[NotebookFigure, Axes]:
-    figure = NotebookFigure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _pixel_axes(width: int, height: int) -> tuple[NotebookFigure, Axes]:
-    figure = NotebookFigure(figsize=(width / DPI, height / DPI))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.set_axis_off()
-    return figure, axes

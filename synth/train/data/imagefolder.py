@@ -46,14 +46,14 @@ def read_imagefolder(folder: Path, caption: str) -> list[Entry]:
 def check_nothing_missing(missing: list[str], where: str, folder: Path) -> None:
     """An InputError that says how many pictures are named but not there, and which is the first."""
     if missing:
-        number = f"{len(missing):,} picture{'s' * (len(missing) > 1)}"
-        remedy = f"{where} names {number} that are not there, first {missing[0]!r}: add them, or remove their rows"
+        number = f"{len(missing):,} {'pictures that are' if len(missing) > 1 else 'picture that is'}"
+        remedy = f"{where} names {number} not there, first {missing[0]!r}: add them, or remove their rows"
         raise InputError("source", str(folder), remedy)
 
 
 def _rows(file: Path, caption: str) -> Iterator[tuple[Path, tuple[str, ...], dict[str, str]]]:
     """The path, captions and other columns of each row."""
-    rows = list((_csv_rows if file.suffix == ".csv" else _json_rows)(file))
+    rows = list((csv_rows if file.suffix == ".csv" else _json_rows)(file))
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
     if "file_name" not in columns:
         remedy = f"give {file.name} a column file_name (it has {', '.join(columns) or 'no columns'})"
@@ -74,14 +74,20 @@ def _picture(file: Path, line: int, name: Any) -> Path:
     return file.parent.joinpath(*parts)
 
 
-def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with their line numbers; separated by commas, semicolons or tabs, whatever the first line has most of."""
+def csv_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows with their line numbers; separated by commas, semicolons or tabs, whatever the first line has most of.
+
+    InputError for a file that is no CSV, as where a text with commas is not in quotes.
+    """
     text = read_text(file)
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for row in reader:
-            yield reader.line_num, {name: cell or "" for name, cell in row.items() if name is not None}
+            if None in row:
+                remedy = f"line {reader.line_num} of {file.name} has more cells than the first: put texts in quotes"
+                raise InputError("source", str(file), remedy)
+            yield reader.line_num, {name: cell or "" for name, cell in row.items()}
     except csv.Error as error:
         line = reader.line_num + 1
         raise InputError("source", str(file), f"put line {line} of {file.name} right ({error})") from None

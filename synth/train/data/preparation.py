@@ -21,7 +21,6 @@ from synth.train.data.prepared import (
     LEFT_OUT,
     PICTURES,
     RECORDS,
-    PictureWriter,
     PreparedSet,
     Record,
     write_lines,
@@ -29,6 +28,7 @@ from synth.train.data.prepared import (
 from synth.train.data.sources import read_entries
 from synth.train.data.splitting import sample, split_by_content
 from synth.train.params import Data
+from synth.train.rows import RowWriter
 
 WORKERS = min(8, os.cpu_count() or 1)  # Pillow decodes and resizes without Python's lock
 AHEAD = 4 * WORKERS  # pictures that are decoded before they are written, so that memory doesn't grow with the set
@@ -88,20 +88,21 @@ def prepare(params: Data, out: Path, *, progress: bool = True) -> PreparedSet:
     try:
         _write(params, chosen, gathered, out, progress)
     except OSError as error:
-        raise StudyError(f"{out} cannot be written ({error.strerror}); {remedy_for(str(error))}") from error
+        remedy = remedy_for(str(error)).partition(":")[0]  # what follows is about a study's pictures
+        raise StudyError(f"{out} cannot be written ({error.strerror}); {remedy}") from error
     return PreparedSet.open(out)
 
 
 def _write(params: Data, entries: list[Entry], gathered: Gathered, out: Path, progress: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sweep_temporaries(out)
-    with PictureWriter(out / PICTURES, params.size) as pictures:
+    with RowWriter(out / PICTURES) as pictures:
         results = _cleaned(entries, params)
         for entry, result in tqdm(results, total=len(entries), desc="prepare", unit="picture", disable=not progress):
             if isinstance(result, LeftOut):
                 gathered.left_out.append((entry.origin, str(result)))
             elif gathered.add(entry, result):
-                pictures.append(result.pixels)
+                pictures.append(result.pixels[None])
     write_lines(out / LEFT_OUT, ({"origin": origin, "reason": reason} for origin, reason in sorted(gathered.left_out)))
     if len(gathered.records) < LEAST:
         raise _too_few(params, gathered, out)

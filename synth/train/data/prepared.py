@@ -8,7 +8,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -108,41 +107,6 @@ class PreparedSet:
         """Origin and reason of each picture that was left out."""
         lines = (self.folder / LEFT_OUT).read_bytes().splitlines()
         return tuple((row["origin"], row["reason"]) for row in map(json.loads, lines))
-
-
-class PictureWriter:
-    """Appends pictures of one size to a .npy file, whose header tells their number in the end.
-
-    NumPy leaves room in the header for any number (numpy.lib.format, "spare padding space"), so nothing moves.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        self.count, self._size = 0, size
-        self._file = path.open("wb")
-        self._write_header()
-
-    def append(self, pixels: np.ndarray) -> None:
-        """Add a picture, uint8 (size, size, 3)."""
-        self._file.write(np.ascontiguousarray(pixels).data)
-        self.count += 1
-
-    def close(self) -> None:
-        """Put the number of pictures into the header; what was not closed counts as empty."""
-        self._file.seek(0)
-        self._write_header()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-
-    def _write_header(self) -> None:
-        shape = (self.count, self._size, self._size, 3)
-        np.lib.format.write_array_header_1_0(self._file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:

@@ -46,13 +46,14 @@ class Statistics:
     def rows(self) -> list[tuple[str, str]]:
         """What each number is, and the number, to be read by people."""
         pictures = self.training + self.validation
+        small = int((self.sizes.min(axis=1) < self.side).sum())
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.left_out.items())
         return [
             ("pictures", f"{pictures:,} ({self.training:,} to train on, {self.validation:,} to validate with)"),
             ("left out", f"{sum(self.left_out.values()):,}" + f" ({kinds})" * bool(kinds)),
             ("width", _spread(self.sizes[:, 0], "pixels")),
             ("height", _spread(self.sizes[:, 1], "pixels")),
-            ("enlarged", f"{int((self.sizes.min(axis=1) < self.side).sum()):,} to {self.side} x {self.side} pixels"),
+            ("enlarged", f"{small:,} that had a side under {self.side} pixels"),
             ("captions", f"{len(self.tokens):,} ({len(self.tokens) / pictures:.1f} a picture)"),
             ("caption length", _spread(self.tokens, "tokens")),
             ("too long", f"{self.too_long:,} of more than {self.limit} tokens"),
@@ -94,6 +95,8 @@ def _telling(texts: Iterable[str]) -> Counter[str]:
 
 
 def _spread(values: np.ndarray, unit: str) -> str:
+    if values.min() == values.max():
+        return f"{values.min():,} {unit}"
     return f"{values.min():,} to {values.max():,} {unit}, half of them up to {np.median(values):,.0f}"
 
 

@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from cloud_account import BUCKET, REGION, ROLE, TRUST, make_role
 from moto import mock_aws
 
-from synth.train.data.prepared import FACTS, LEFT_OUT, PICTURES, RECORDS, PictureWriter, Record, write_lines
+from synth.train.data.prepared import FACTS, LEFT_OUT, PICTURES, RECORDS, Record, write_lines
 from synth.train.params import Data, Params
 
 
@@ -44,9 +44,7 @@ def prepared(tmp_path_factory) -> Path:
     """A prepared set of six pictures."""
     folder = tmp_path_factory.mktemp("prepared")
     pictures = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
-    with PictureWriter(folder / PICTURES, 64) as writer:
-        for picture in pictures:
-            writer.append(picture)
+    np.save(folder / PICTURES, pictures)
     splits = ("train",) * 4 + ("validation",) * 2
     records = [
         Record(f"{place}.png", hashlib.sha256(picture).hexdigest(), split, (f"a field of {place} tulips",), 64, 64, {})

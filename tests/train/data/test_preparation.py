@@ -140,7 +140,7 @@ def test_a_full_disk_is_one_error_and_leaves_no_set(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(preparation.PictureWriter, "append", full)
+    monkeypatch.setattr(preparation.RowWriter, "append", full)
     with pytest.raises(StudyError, match="No space left on device.*free some space"):
         made(sidecar(tmp_path / "s", 4), tmp_path / "out")
     assert not (tmp_path / "out" / "facts.json").exists()

@@ -43,7 +43,7 @@ def test_the_rows_are_sentences_for_people(ready):
     assert rows["pictures"].startswith("5 (")
     assert rows["left out"] == "3 (1 no caption, 1 unreadable, 1 duplicate)"
     assert rows["width"] == "96 to 300 pixels, half of them up to 96"
-    assert rows["enlarged"] == "4 to 128 x 128 pixels"
+    assert rows["enlarged"] == "4 that had a side under 128 pixels"
     assert rows["captions"] == "7 (1.4 a picture)"
     assert rows["too long"].startswith("1 of more than 75 tokens")
 
