@@ -1,1 +1,1 @@
-"""How good pictures are: figures with intervals, CLIP score, and KID."""
+"""How good and how varied pictures and prompts are, by automatic measures and by people's votes."""

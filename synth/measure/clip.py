@@ -65,17 +65,14 @@ class Clip:
         return self._normalised([self._read(list(batch)) for batch in _batches(texts)])
 
     def score(self, pictures: Pictures, texts: Sequence[str]) -> np.ndarray:
-        """How well each picture fits its text, (n,): 100 max(cosine, 0), the CLIP score.
-
-        Hessel et al. 2021 weigh the cosine by 2.5; 100, as in torchmetrics, has become usual.
-        """
+        """How well each picture fits its text, (n,): see `clip_score`."""
         if len(pictures) != len(texts):
             raise InputError("texts", len(texts), f"give one for each of the {len(pictures)} pictures")
-        return 100 * np.maximum((self.embed_pictures(pictures) * self.embed_texts(texts)).sum(1), 0)
+        return clip_score(self.embed_pictures(pictures), self.embed_texts(texts))
 
     def features(self, pictures: Pictures) -> np.ndarray:
-        """What KID compares, float32 (n, D): vectors of length sqrt(D), so that its kernel sees their cosine."""
-        return self.embed_pictures(pictures) * np.sqrt(np.float32(self.model.config.projection_dim))
+        """What KID compares, float32 (n, D): see `for_kid`."""
+        return for_kid(self.embed_pictures(pictures))
 
     @torch.inference_mode()
     def _seen(self, pictures: np.ndarray) -> torch.Tensor:
@@ -94,6 +91,19 @@ class Clip:
         if not parts:
             return np.empty((0, self.model.config.projection_dim), np.float32)
         return torch.nn.functional.normalize(torch.cat(parts), dim=1).cpu().numpy()
+
+
+def clip_score(pictures: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """How well pictures fit their texts, by vectors of length 1, (n, D): 100 max(cosine, 0), (n,).
+
+    Hessel et al. 2021 weigh the cosine by 2.5; 100, as in torchmetrics, has become usual.
+    """
+    return 100 * np.maximum((pictures * texts).sum(1), 0)
+
+
+def for_kid(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length 1, (n, D), stretched to sqrt(D), so that KID's kernel sees their cosine."""
+    return vectors * np.sqrt(np.float32(vectors.shape[1]))
 
 
 def _batches(items: Sequence) -> Iterator[Sequence]:
