@@ -16,6 +16,7 @@ from synth.jobs import Job, Settings
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 
 OnStep = Callable[[Sequence[Job], int, int, torch.Tensor], None]
+OnPredict = Callable[[Course, torch.Tensor], None]
 
 
 @torch.inference_mode()
@@ -27,6 +28,7 @@ def denoise(
     rows: int | None = None,
     pictures: Mapping[str, Image.Image] | None = None,
     on_step: OnStep | None = None,
+    on_predict: OnPredict | None = None,
 ) -> torch.Tensor:
     """The final latents of `jobs`, (B, C, h, w), the first len(jobs) rows of which count.
 
@@ -35,7 +37,8 @@ def denoise(
     rows: B, exactly, all of them guided, padded with empty ones (strict mode, for jobs that take the same steps); None:
     as many as there are jobs. pictures: by `Job.source` and `Job.mask`, what jobs are drawn over.
     on_step is called for a course after each step with (its jobs, step from 1, steps, latents); steps counts the
-    model's evaluations, of which second-order schedulers need two per step.
+    model's evaluations, of which second-order schedulers need two per step. on_predict is called before each step with
+    the course and what the model predicted for its rows, guidance included, (B, C, h, w).
     """
     padding = (rows or len(jobs)) - len(jobs)
     alike: dict[object, list[int]] = {}
@@ -47,17 +50,19 @@ def denoise(
     while running := [course for course in courses if not course.ended]:
         guide = _Guide(pipeline, embedder, running, padding, everywhere=rows is not None)
         while not any(course.ended for course in running):
-            _step(guide, running, on_step)
+            _step(guide, running, on_step, on_predict)
     latents = torch.cat([course.latents for course in courses])
     order = [place for places in alike.values() for place in places]
     return latents if len(courses) == 1 else latents[torch.tensor(order).argsort()]
 
 
-def _step(guide: "_Guide", courses: Sequence[Course], on_step: OnStep | None) -> None:
+def _step(guide: "_Guide", courses: Sequence[Course], on_step: OnStep | None, on_predict: OnPredict | None) -> None:
     """One step of each course, in one pass through the UNet."""
     latents, timesteps = zip(*(course.inputs() for course in courses), strict=True)
     predicted = guide.predict(torch.cat(latents), torch.cat(timesteps))
     for course, part in zip(courses, predicted.split([course.rows for course in courses]), strict=True):
+        if on_predict is not None:
+            on_predict(course, part)
         course.step(part)
         if on_step is not None:
             on_step(course.jobs, course.number, len(course), course.latents[: len(course.jobs)])

@@ -57,8 +57,8 @@ def make_scheduler(name: str, config: dict[str, Any]) -> SchedulerMixin:
 def schedule(settings: Settings, config: dict[str, Any], device: str = "cpu") -> tuple[SchedulerMixin, torch.Tensor]:
     """The scheduler that settings ask for, with its timesteps set, and the timesteps that the UNet is told, (N,).
 
-    config: that of the model's own scheduler. The two kinds of timesteps differ where the settings say which part of the
-    noise schedule is visited: the scheduler then knows no more than this part, as a schedule of its own.
+    config: that of the model's own scheduler. The two kinds of timesteps differ where the settings say which part of
+    the noise schedule is visited: the scheduler then knows no more than this part, as a schedule of its own.
     InputError where the model or the scheduler cannot do what is asked for.
     """
     scheduler = make_scheduler(settings.scheduler, config)

@@ -44,7 +44,7 @@ def decode(
     stops: bool (V,), the tokens that end a row. barred: bool (B, V), what may not be the first token of a row.
     banned: token sequences that are never completed.
     """
-    state = _Prefill(network, [lead + row for row in rows])
+    state = Prefill(network, [lead + row for row in rows])
     history = _left_padded(rows, noise.device)  # (B, H)
     silent = torch.zeros(len(rows), dtype=torch.bool, device=noise.device)
     filler = int(stops.nonzero()[0])
@@ -89,7 +89,7 @@ def pick(scores: Tensor, history: Tensor, noise: Tensor, settings: ExpansionSett
     return tokens.gather(1, place.minimum(last))[:, 0]
 
 
-class _Prefill:
+class Prefill:
     """The network's state after the rows: their common beginning is read once, the rest left-padded."""
 
     def __init__(self, network: torch.nn.Module, rows: list[list[int]]) -> None:

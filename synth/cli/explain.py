@@ -1,0 +1,216 @@
+"""Commands that tell why pictures look as they do: explain."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from synth.cli import explain_inside
+from synth.cli.options import add_common, values
+from synth.cli.parsing import add_command, counted, shortened, table
+from synth.errors import InputError, StudyError
+from synth.jobs import check_whole
+
+if TYPE_CHECKING:
+    from synth.studies import Study
+
+ACTIONS = ("words", "effects", "variance", "drift", *explain_inside.ACTIONS)
+OF_A_PHRASE = ("n", "seeds", "seed", "model", "expander", "name")  # options that make a study, not those of one
+HOW = ("device", "dtype", "batch_size", "yes")
+
+
+def register(commands: Any) -> None:
+    """Add the command and its actions."""
+    parser = add_command(
+        commands, "explain", None, "show why pictures look as they do: words, phrases, noise, and what happens inside",
+        "synth explain words lighthouses",
+        'synth explain effects "a red lighthouse at sunset"     (a phrase of several words is made a study first)',
+        "synth explain variance lighthouses castles",
+        "synth explain drift lighthouses",
+    )  # fmt: skip
+    actions = parser.add_subparsers(metavar=" | ".join(ACTIONS), required=True)
+    _register_words(actions)
+    _register_effects(actions)
+    _register_variance(actions)
+    _register_drift(actions)
+    explain_inside.register_inside(actions)
+
+
+def words(arguments: Namespace) -> int:
+    from synth.explain import word_figures as figures
+    from synth.explain.studied import save
+    from synth.explain.words import check_words, study_heat, word_table
+
+    study = _study(arguments.study, arguments)
+    index = _prompt_index(arguments, study)
+    check_words([prompt.text for prompt in study.expansion], arguments.word)
+    heats = study_heat(study, index, **_given(arguments, *HOW[:3]))
+    save(study, "words", word_table(heats))
+    save(study, "who_drew", figures.who_drew(heats))
+    first = {heat.job.prompt: heat for heat in reversed(heats)}  # the picture of each prompt's first seed
+    for number, prompt in enumerate(study.expansion, start=1):
+        if heat := first.get(prompt.text):
+            save(study, f"words_{number}", figures.word_maps(heat, arguments.word))
+            save(study, f"words_{number}_by_step", figures.maps_by_step(heat, arguments.word))
+            save(study, f"words_{number}_by_layer", figures.maps_by_layer(heat, arguments.word))
+    shares = word_table(heats).groupby("word", sort=False)["share"].mean().nlargest(8)
+    print(table(("word", "share"), ((word, f"{share:.1%}") for word, share in shares.items())))
+    return _finish(study, f"{counted(len(heats), 'picture')} recorded", "who_drew.png")
+
+
+def effects(arguments: Namespace) -> int:
+    from synth.explain import effect_figures as figures
+    from synth.explain.effects import effects as find
+    from synth.explain.studied import save
+
+    study = _study(arguments.study, arguments)
+    index = _prompt_index(arguments, study) or 0
+    found = find(study, index, arguments.word, **_clip(arguments), **_given(arguments, *HOW))
+    save(study, f"effects_{index + 1}", found.table())
+    save(study, f"effects_{index + 1}_by_seed", found.frame)
+    save(study, f"effects_{index + 1}", figures.effect_sizes(found))
+    save(study, f"effects_{index + 1}_pictures", figures.effect_sheet(found))
+    rows = [
+        (shortened(row.part, 40), row.seeds, f"{row.clip_distance:.3f}", f"{row.pixel_difference:.3f}")
+        for row in found.table().itertuples()
+    ]
+    print(table(("without", "seeds", "CLIP distance", "pixel difference"), rows))
+    return _finish(study, f"{counted(len(rows), 'phrase')} left out", f"effects_{index + 1}_pictures.png")
+
+
+def variance(arguments: Namespace) -> int:
+    from synth.explain.studied import save
+    from synth.explain.variance import split, variance_bars
+
+    studies = [_study(text, arguments) for text in arguments.study]
+    splits = [split(study, **_clip(arguments), **_given(arguments, "device")) for study in studies]
+    for study, item in zip(studies, splits, strict=True):
+        save(study, "variance", item.table())
+    save(studies[0], "variance", variance_bars(splits))
+    for item in splits:
+        print(item.study, *item.shares, sep="\n  ")
+    return _finish(
+        studies[0], f"{counted(sum(item.prompts * item.seeds for item in splits), 'picture')} compared", "variance.png"
+    )
+
+
+def drift(arguments: Namespace) -> int:
+    from synth.explain.drift import drift as find
+    from synth.explain.drift import drift_rows
+    from synth.explain.studied import save
+
+    study = _study(arguments.study, arguments)
+    found = find(study, **_clip(arguments), **_given(arguments, "device"))
+    prompts = found.table()
+    save(study, "drift", prompts)
+    save(study, "drift_by_picture", found.frame)
+    save(study, "drift", drift_rows(found))
+    rows = [
+        (row.prompt_index + 1, f"{row.phrase_prompt:.2f}", f"{row.phrase_picture:.2f}", f"{row.prompt_picture:.2f}",
+         _lost(row), shortened(row.prompt, 60))
+        for row in prompts.itertuples()
+    ]  # fmt: skip
+    print(table(("prompt", "phrase-prompt", "phrase-picture", "prompt-picture", "lost by", "text"), rows))
+    lost = int((prompts["prompt_lost"] | prompts["picture_lost"]).sum())
+    return _finish(study, f"{lost} of {counted(len(prompts), 'prompt')} lost the phrase", "drift.png")
+
+
+def _lost(row: Any) -> str:
+    return ", ".join(name for name, lost in (("prompt", row.prompt_lost), ("picture", row.picture_lost)) if lost)
+
+
+def _finish(study: "Study", done: str, figure: str) -> int:
+    from synth.explain.studied import FOLDER
+
+    print(f"{done}. Look at {study.folder / FOLDER / figure}")
+    return 0
+
+
+def _study(text: str, arguments: Namespace) -> "Study":
+    """The study of that name, or a new one, or one to be finished, of a phrase of several words."""
+    from synth.layout.parameters import study_arguments
+    from synth.studies import ROOT, Study
+    from synth.studies import study as make
+
+    own = _given(arguments, *OF_A_PHRASE)
+    try:
+        found = Study.open(text, arguments.out or ROOT)
+    except StudyError:
+        if len(text.split()) < 2:
+            raise
+        given = {"model": "vignettes", "name": None} | own | _given(arguments, "out", *HOW)
+        return make(**study_arguments(phrase=text, prompts=[], **given))
+    for name, value in own.items():
+        raise InputError(name, value, f"leave it out: {text} is a study, which has its own")
+    return found
+
+
+def _given(arguments: Namespace, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values(arguments).items() if name in names}
+
+
+def _clip(arguments: Namespace) -> dict[str, str]:
+    return {"clip": arguments.clip} if arguments.clip else {}
+
+
+def _prompt_index(arguments: Namespace, study: "Study") -> int | None:
+    """The prompt asked for, counted from 0, or None for none."""
+    return None if arguments.prompt is None else check_whole("prompt", arguments.prompt, 1, len(study.expansion)) - 1
+
+
+def _register_words(actions: Any) -> None:
+    parser = _add(
+        actions, "words", words, "show where and when each word of a prompt acted, and who drew the picture",
+        "synth explain words lighthouses --prompt 2",
+        "synth explain words lighthouses --word red --word sunset",
+    )  # fmt: skip
+    _add_prompt(parser, "all")
+    _add_words(parser, "show this word only; repeat for more (default: those that drew most)")
+
+
+def _register_effects(actions: Any) -> None:
+    parser = _add(
+        actions, "effects", effects, "leave out one phrase after another at the same noise, and show what changes",
+        "synth explain effects lighthouses --prompt 2",
+        'synth explain effects lighthouses --word red --word "at sunset"',
+    )  # fmt: skip
+    _add_prompt(parser, "1")
+    _add_words(parser, "leave out these words; repeat for more (default: what GPT-2 added, phrase by phrase)")
+    _add_clip(parser)
+
+
+def _register_variance(actions: Any) -> None:
+    parser = _add(
+        actions, "variance", variance, "split the variance of pictures between prompt and noise, a bar a study",
+        "synth explain variance lighthouses castles", many=True,
+    )  # fmt: skip
+    _add_clip(parser)
+
+
+def _register_drift(actions: Any) -> None:
+    parser = _add(
+        actions, "drift", drift, "compare phrase, prompts and pictures, and flag prompts that lost the phrase",
+        "synth explain drift lighthouses",
+    )  # fmt: skip
+    _add_clip(parser)
+
+
+def _add(actions: Any, name: str, run: Callable[..., int], about: str, *examples: str, many: bool = False) -> Any:
+    parser = add_command(actions, name, run, about, *examples)
+    text = "a study (see `synth study list`), or a phrase of several words to make one of"
+    parser.add_argument("study", nargs="+" if many else None, metavar="STUDY", help=text)
+    add_common(parser, "out", *HOW)
+    add_common(parser.add_argument_group("to make a study of a phrase"), *OF_A_PHRASE)
+    return parser
+
+
+def _add_prompt(parser: Any, default: str) -> None:
+    parser.add_argument("--prompt", type=int, metavar="N", help=f"of which prompt, counted from 1 (default: {default})")
+
+
+def _add_words(parser: Any, text: str) -> None:
+    parser.add_argument("--word", action="append", default=[], metavar="WORDS", help=text)
+
+
+def _add_clip(parser: Any) -> None:
+    text = "the CLIP that looks: preset, hub id or folder (default: vignettes-clip, which knows vignettes only)"
+    parser.add_argument("--clip", metavar="MODEL", help=text)
