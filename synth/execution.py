@@ -39,11 +39,12 @@ def notebook_path(name: str) -> Path:
     raise InputError("notebook", name, f"did you mean {nearest(name, list(found))!r}? One of: {', '.join(found)}")
 
 
-def notebook_titles() -> dict[str, str]:
-    """The first heading of each notebook by its name."""
-    cells = {name: json.loads(path.read_text(encoding="utf-8"))["cells"] for name, path in notebooks().items()}
-    sources = {name: "\n".join("".join(cell["source"]) for cell in found) for name, found in cells.items()}
-    return {name: re.search(r"^# (.+)$", source, re.MULTILINE)[1] for name, source in sources.items()}
+def heading(notebook: Path) -> str:
+    """The first heading of a notebook, or its name."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    found = re.search(r"^# (.+)$", "\n".join(texts), re.MULTILINE)
+    return found[1] if found else notebook.stem
 
 
 def execute(notebook: Path, parameters: Mapping[str, Any], output: Path, messages: Any) -> None:

@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,17 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from synth.layout.lettering import Span, draw_wrapped, families, shorten
+from synth.measure.diversity import added_words, distinct, words
 from synth.records.pictures import DAMAGE
 
 INK, MUTED, FAINT, ACCENT, ALARM = "#1f2933", "#6b7280", "#e5e7eb", "#0b6b8a", "#b42318"
 USABLE_TOKENS = 75  # CLIP reads 77, two of which mark start and end
 DPI = 100
-CELL, GAP, MARGIN, HEADER, LABEL = 256, 8, 20, 112, 300  # pixels
+CELL, GAP, MARGIN, HEADER, LABEL, NARROWEST = 256, 8, 20, 112, 300, 720  # pixels
 LARGEST, MOST = 10_000_000, 100  # pixels of one grid; its rows, and its columns
 MOST_BARS = 60  # prompts with a bar each
 LENGTH_TITLE = "How long are the prompts?", f"dashed: the renderer reads {USABLE_TOKENS} tokens and ignores the rest"
-LEGIBLE = 96  # pixels: smaller cells hold no text
+LEGIBLE, ACROSS = 96, 9  # pixels: smaller cells hold no text; of a character of a header at the most
 
 
 class NotebookFigure(Figure):
@@ -157,12 +158,12 @@ def _grid(frame: pd.DataFrame, folder: Path, rows: str, columns: str, cell: int,
     room = _label_room(rows, labels.values())
     lefts = {value: MARGIN + room + number * (cell + GAP) for number, value in enumerate(column_values)}
     tops = {value: HEADER + number * (cell + GAP) for number, value in enumerate(row_values)}
-    width, height = max(lefts.values()) + cell + MARGIN, max(tops.values()) + cell + MARGIN
+    width, height = max(max(lefts.values()) + cell + MARGIN, NARROWEST), max(tops.values()) + cell + MARGIN
     with style():
         figure, axes = pixel_axes(width, height)
         canvas = Image.new("RGB", (width, height), "white")
         _draw_title(axes, frame, "prompt" in (rows, columns), width - 2 * MARGIN, notes)
-        _draw_headers(axes, {x: _name(columns, value, frame) for value, x in lefts.items()}, cell + GAP)
+        _draw_headers(axes, columns, {x: _name(columns, value, frame) for value, x in lefts.items()}, cell + GAP)
         for value, y in tops.items():
             lines = max(1, cell // 21)
             draw_wrapped(axes, labels[value], MARGIN, y, width=room - 2 * MARGIN, lines=lines, size=11)
@@ -215,7 +216,7 @@ def diversity(data: Any) -> Figure:
     Of more than 100 prompts, the first 100 are compared, and the note says so.
     """
     prompts = _prompts(data)
-    added = [_added_words(row) for _, row in prompts.head(MOST).iterrows()]
+    added = [added_words(row["phrase"], row["prompt"]) for _, row in prompts.head(MOST).iterrows()]
     distances = np.array([[_jaccard_distance(a, b) for b in added] for a in added])
     numbers, every = range(1, len(added) + 1), 1 if len(added) <= 20 else 10
     with style():
@@ -290,16 +291,20 @@ def name_value(column: str, value: Any) -> str:
     return shorten(str(value).rstrip("/").rpartition("/")[2] if column == "model" else str(value), 28) or "none"
 
 
+def _spaced(column: str) -> str:
+    return column.replace("_", " ")
+
+
 def _name(column: str, value: Any, frame: pd.DataFrame) -> str:
     if column == "prompt":
         row = frame[frame["prompt"] == value].iloc[0]
         return f"prompt {row['prompt_index'] + 1}  {_added(row, 18)}"
-    return f"{column.replace('_', ' ')} {name_value(column, value)}"
+    return f"{_spaced(column)} {name_value(column, value)}"
 
 
 def _label(frame: pd.DataFrame, column: str, value: Any) -> list[Span]:
     if column != "prompt":
-        return [Span(f"{column.replace('_', ' ')} ", MUTED), Span(name_value(column, value), INK)]
+        return [Span(f"{_spaced(column)} ", MUTED), Span(name_value(column, value), INK)]
     row = frame[frame["prompt"] == value].iloc[0]
     return [Span(f"{row['prompt_index'] + 1} ", MUTED, "bold"), *_told(row)]
 
@@ -344,10 +349,12 @@ def _draw_cell(
     axes.add_patch(Rectangle((x + 16, y + 18), cell - 32, height + 16, fc="white", ec="#c3c8cf", lw=0.8, zorder=2))
 
 
-def _draw_headers(axes: Axes, names: dict[int, str], room: int) -> None:
-    """The columns' names, by their place in pixels; of narrow columns, `room` pixels wide, only every so many."""
-    every = math.ceil(max(map(len, names.values())) * 9 / room)  # a character is at most 9 pixels wide, mostly
-    for x, name in list(names.items())[::every]:
+def _draw_headers(axes: Axes, column: str, names: dict[int, str], room: int) -> None:
+    """The columns' names, by their place in pixels; long ones on two lines, of narrow columns only every so many."""
+    if max(map(len, names.values())) * ACROSS > room:
+        names = {x: f"{_spaced(column)}\n{name.removeprefix(_spaced(column)).strip()}" for x, name in names.items()}
+    longest = max(len(line) for name in names.values() for line in name.split("\n"))
+    for x, name in list(names.items())[:: math.ceil(longest * ACROSS / room)]:
         axes.text(x, HEADER - GAP, name, size=10, color=MUTED, va="bottom")
 
 
@@ -380,20 +387,13 @@ def _added(row: pd.Series, characters: int) -> str:
     return shorten(added, characters)
 
 
-def _added_words(row: pd.Series) -> list[str]:
-    added = row["prompt"].lower().removeprefix(row["phrase"].lower()) or row["prompt"].lower()
-    return added.replace(",", " ").split()
+def _jaccard_distance(a: str, b: str) -> float:
+    one, other = set(words(a)), set(words(b))
+    return 1 - len(one & other) / len(one | other) if one | other else 0.0
 
 
-def _jaccard_distance(a: list[str], b: list[str]) -> float:
-    union = set(a) | set(b)
-    return 1 - len(set(a) & set(b)) / len(union) if union else 0.0
-
-
-def _diversity_note(added: list[list[str]], distances: np.ndarray) -> str:
+def _diversity_note(added: list[str], distances: np.ndarray) -> str:
     if len(added) < 2:
         return "one prompt: nothing to compare"
-    pairs = [pair for words in added for pair in pairwise(words)]
     mean = distances[~np.eye(len(added), dtype=bool)].mean()
-    distinct = len(set(pairs)) / max(1, len(pairs))
-    return f"mean distance {mean:.2f}, distinct-2 {distinct:.2f}"
+    return f"mean distance {mean:.2f}, distinct-2 {distinct(added, 2) or 0:.2f}"

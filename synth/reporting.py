@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import InputError, ReportError, StudyError
-from synth.execution import MAIN, execute, notebook_path
+from synth.execution import MAIN, execute, heading, notebook_path
 from synth.jobs import content_key
 from synth.layout.parameters import Parameter, check_parameters, declared, study_arguments
 from synth.layout.publishing import to_html, without_progress
@@ -54,9 +54,9 @@ class Request:
 
     @property
     def title(self) -> str:
-        """What it is about: the phrase, the first of people's own prompts, or else the notebook."""
+        """What it is about: the phrase, the first of people's own prompts, or else the notebook's heading."""
         prompts = self.parameters.get("prompts")
-        return self.parameters.get("phrase") or (prompts[0] if prompts else self.notebook.stem)
+        return self.parameters.get("phrase") or (prompts[0] if prompts else heading(self.notebook))
 
     @property
     def is_done(self) -> bool:

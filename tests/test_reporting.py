@@ -151,7 +151,7 @@ def test_a_notebook_and_its_parameters_are_checked_first(other):
         prepare(notebook="9_smal", out=other)
     with pytest.raises(InputError, match="did you mean 'times'"):
         prepare(notebook="9", tmes=2, out=other)
-    assert execution.notebook_titles()["9_small"] == "A small one"
+    assert prepare(notebook="9", out=other).title == "A small one"
 
 
 def test_a_batch_runs_any_notebook(other, tmp_path):

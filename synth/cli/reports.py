@@ -36,11 +36,11 @@ def report(arguments: Namespace) -> int:
 
 
 def notebook(arguments: Namespace) -> int:
-    from synth.execution import notebook_titles
+    from synth.execution import heading, notebooks
     from synth.reporting import report as make_report
 
     if arguments.notebook is None:
-        print(table(("notebook", "what it shows"), notebook_titles().items()))
+        print(table(("notebook", "what it shows"), ((name, heading(path)) for name, path in notebooks().items())))
         return 0
     given = _with_parameters(arguments, values(arguments), arguments.notebook)
     made = make_report(given.pop("phrase", None), notebook=arguments.notebook, **given)

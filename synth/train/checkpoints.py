@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from synth.errors import ModelError, StudyError, TrainError
+from synth.errors import ModelError, StudyError, SynthError, TrainError
 from synth.models.devices import is_out_of_memory
 from synth.records.files import sync_folder
 
@@ -50,20 +50,27 @@ def naming_last_good(folder: Path) -> Iterator[None]:
     """Within the block a disk or memory that is full is a TrainError: what to do, and the last good checkpoint."""
     try:
         yield
-    except OSError as error:
-        raise _full(error.filename or folder.parent, error.strerror or str(error), folder) from error
-    except StudyError as error:  # of write_atomically
-        if not isinstance(error.__cause__, OSError):
-            raise
-        raise _full(error.__cause__.filename or folder.parent, error.__cause__.strerror, folder) from error
     except Exception as error:
-        if "(os error " in str(error):  # safetensors and tokenizers, which are written in Rust
-            raise _full(folder.parent, str(error), folder) from error
-        if not is_out_of_memory(error):
+        told = _told(error, folder)
+        if told is None:
             raise
+        raise told from error
+
+
+def _told(error: BaseException | None, folder: Path) -> TrainError | None:
+    """What an error of the disk or the memory means for a training; None for any other."""
+    if isinstance(error, StudyError):  # of write_atomically
+        error = error.__cause__
+    if isinstance(error, OSError):
+        return _full(error.filename or folder.parent, error.strerror or str(error), folder)
+    if error is None or isinstance(error, SynthError):
+        return None
+    if "(os error " in str(error):  # safetensors and tokenizers, which are written in Rust
+        return _full(folder.parent, str(error), folder)
+    if is_out_of_memory(error):
         remedy = "use more parts (accumulate), gradient_checkpointing, or a smaller batch_size or lora_rank"
-        reason = str(error).partition(". ")[0]
-        raise TrainError(f"the memory is too small ({reason}); {remedy}; {_last_good_is(folder)}") from error
+        return TrainError(f"the memory is too small for this training: {remedy}; {_last_good_is(folder)}")
+    return None
 
 
 def _full(path: Path | str, reason: str, folder: Path) -> TrainError:
@@ -82,6 +89,12 @@ def rotate(folder: Path, *, keep_last: int, keep_best: int, metric: str, higher:
     for path in found:
         if path not in kept:
             path.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a kill left half written."""
+    for leftover in folder.glob("step-*.part"):
+        leftover.unlink()
 
 
 def best_first(paths: list[Path], metric: str, higher: bool) -> list[Path]:

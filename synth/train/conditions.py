@@ -5,6 +5,7 @@ the states on the disk and maps them from there: a frozen encoder, SDXL's two in
 """
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from synth.diffusion.embedding import Embedder
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 from synth.train.clip import encode_captions
 from synth.train.processes import Batch
-from synth.train.rows import RowWriter
+from synth.train.rows import writing_rows
 
 NO_CAPTION = ""
 
@@ -77,22 +78,22 @@ class CachedText:
             folder.mkdir(parents=True, exist_ok=True)
             self._encode(pipeline, folder)
             done.touch()
-        if isinstance(pipeline, StableDiffusionXLPipeline):
+        if _is_xl(pipeline):
             self.pooled = np.load(folder / "pooled.npy", mmap_mode="r")
         return np.load(folder / "states.npy", mmap_mode="r")
 
     @torch.inference_mode()
     def _encode(self, pipeline: StableDiffusion, folder: Path, batch_size: int = 64) -> None:
         texts, embedder = list(self.places), Embedder(pipeline)
-        with RowWriter(folder / "states.npy") as states, RowWriter(folder / "pooled.npy") as pooled:
+        fields = {"states": "tokens"} | ({"pooled": "pooled"} if _is_xl(pipeline) else {})
+        with ExitStack() as stack:
+            files = {field: stack.enter_context(writing_rows(folder / f"{name}.npy")) for name, field in fields.items()}
             for start in tqdm(range(0, len(texts), batch_size), desc="captions", unit="batch", mininterval=5):
-                part = texts[start : start + batch_size]
                 # Without a caption a model sees what guidance will show it: in SDXL that is nothing at all.
-                found = embedder.negatives(part)
-                states.append(_half([item.tokens for item in found]))
-                if found[0].pooled is not None:
-                    pooled.append(_half([item.pooled for item in found]))
+                found = embedder.negatives(texts[start : start + batch_size])
+                for field, file in files.items():
+                    file.append(torch.stack([getattr(item, field) for item in found]).half().cpu().numpy())
 
 
-def _half(rows: list[torch.Tensor]) -> np.ndarray:
-    return torch.stack(rows).half().cpu().numpy()
+def _is_xl(pipeline: StableDiffusion) -> bool:
+    return isinstance(pipeline, StableDiffusionXLPipeline)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from synth.train.arrays import to_tensor
 from synth.train.loop import native_bf16
-from synth.train.rows import RowWriter
+from synth.train.rows import writing_rows
 from synth.train.vae import Autoencoder
 
 
@@ -34,7 +34,7 @@ def encode_into(vae: Autoencoder, pictures: np.ndarray, file: Path, *, batch_siz
     """Write latents of pictures to a .npy file, batch by batch, so that memory doesn't grow with their number."""
     starts = range(0, len(pictures), batch_size)
     batches = (to_tensor(pictures[start : start + batch_size], str(vae.device)) for start in starts)
-    with RowWriter(file) as latents:
+    with writing_rows(file) as latents:
         for batch in tqdm(batches, total=len(starts), desc="encoding", unit="batch", mininterval=5):
             latents.append(_encode(vae, batch).half().cpu().numpy())
 

@@ -22,7 +22,7 @@ from torch import nn
 from tqdm import tqdm
 
 from synth.errors import ModelError, TrainError
-from synth.train.checkpoints import checkpoints, last_good, load_checkpoint, read_facts, rotate, save_checkpoint
+from synth.train.checkpoints import checkpoints, last_good, load_checkpoint, read_facts, rotate, save_checkpoint, sweep
 from synth.train.processes import Batch, Processes, Whole
 from synth.train.recipe import Recipe
 from synth.train.shards import forget_gathered, spread_like
@@ -292,6 +292,7 @@ class Trainer:
         if found:
             self._restore(found[-1])
         if self.processes.main:
+            sweep(self.folder / "checkpoints")
             self._forget_log_after(self.step)
 
     @torch.no_grad()

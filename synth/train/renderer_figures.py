@@ -25,6 +25,7 @@ from synth.train.learners import Scaled, cache_folder, cached_text
 from synth.train.params import Evaluate
 from synth.train.unet import UnetTask
 from synth.vignettes.attributes import ATTRIBUTES
+from synth.vignettes.captions import parse
 from synth.vignettes.dataset import SIZE
 from synth.vignettes.judge import Judge
 
@@ -116,8 +117,6 @@ def _attribute_figures(drawn: Drawn, data: PreparedSet) -> list[Figure]:
 
 def _named(caption: str) -> set[str]:
     """The attributes that a caption says something of; many captions leave some open."""
-    from synth.vignettes.captions import parse
-
     return set(parse(caption).values)
 
 

@@ -28,7 +28,7 @@ from synth.models.loading import first_line
 from synth.models.quiet import quiet
 from synth.models.trained import lay_over
 from synth.models.weights import digest
-from synth.presets import locate, resolve
+from synth.presets import resolve
 from synth.records.files import write_atomically
 from synth.train import run_folder
 from synth.train.card import write_card
@@ -135,7 +135,7 @@ def _base_digest(train: Train) -> str:
         reference = resolve(train.model, kind)
     except InputError as error:
         raise InputError("train.base", error.value, error.remedy) from None
-    return reference.digest or reference.revision or digest(locate(reference, kind))
+    return reference.digest or reference.revision
 
 
 def _learner(params: Params, data: PreparedSet | Texts, processes: Processes) -> Learner:

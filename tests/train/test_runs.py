@@ -183,6 +183,16 @@ def test_a_checkpoint_that_makes_no_pictures_is_refused(tiny_gpt2, tmp_path):
         pixels(run.best)
 
 
+@pytest.mark.parametrize("kind", ["unet", "vae"])
+def test_pictures_of_a_checkpoint_are_made_again(kind, tiny_sd, data, tmp_path, capsys):
+    run = train(params(tiny_sd, kind=kind, learning_rate=1e-2), data, tmp_path / "run")
+    how = ["--model", str(run.best), "--steps", "2", "--size", "64", "--seeds", "1", "--out", "studies", "--name", kind]
+    assert main(["render", "--prompt", "a red cat", *how]) == 0
+    [picture] = (tmp_path / "studies" / kind / "images").glob("*.png")
+    assert main(["verify", str(picture)]) == 0
+    assert f"equal; its model is a training's checkpoint, over {tiny_sd}" in capsys.readouterr().out
+
+
 def test_the_card_says_how_the_model_was_made(tiny_sd, data, tmp_path):
     run = train(params(tiny_sd, lora_rank=2), data, tmp_path / "run")
     card = (run.model / "README.md").read_text()

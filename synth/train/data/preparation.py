@@ -28,7 +28,7 @@ from synth.train.data.prepared import (
 from synth.train.data.sources import read_entries
 from synth.train.data.splitting import sample, split_by_content
 from synth.train.params import Data
-from synth.train.rows import RowWriter
+from synth.train.rows import writing_rows
 
 WORKERS = min(8, os.cpu_count() or 1)  # Pillow decodes and resizes without Python's lock
 AHEAD = 4 * WORKERS  # pictures that are decoded before they are written, so that memory doesn't grow with the set
@@ -96,7 +96,7 @@ def prepare(params: Data, out: Path, *, progress: bool = True) -> PreparedSet:
 def _write(params: Data, entries: list[Entry], gathered: Gathered, out: Path, progress: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sweep_temporaries(out)
-    with RowWriter(out / PICTURES) as pictures:
+    with writing_rows(out / PICTURES) as pictures:
         results = _cleaned(entries, params)
         for entry, result in tqdm(results, total=len(entries), desc="prepare", unit="picture", disable=not progress):
             if isinstance(result, LeftOut):

@@ -12,7 +12,7 @@ from synth.errors import InputError
 from synth.train.data.preparation import prepare
 from synth.train.data.prepared import OWN, PreparedSet, Record
 from synth.train.params import Data
-from synth.train.rows import RowWriter
+from synth.train.rows import writing_rows
 
 texts = st.text(st.characters(exclude_categories=("Cs",)))
 
@@ -69,7 +69,7 @@ def test_another_folder_is_no_set(tmp_path):
 @pytest.mark.parametrize("count", [0, 1, 1234])
 def test_a_written_array_is_a_npy_file(tmp_path, count):
     expected = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    with RowWriter(tmp_path / "a.npy") as pictures:
+    with writing_rows(tmp_path / "a.npy") as pictures:
         for pixels in np.array_split(expected, 7):
             pictures.append(pixels)
     assert (np.load(tmp_path / "a.npy") == expected).all()
