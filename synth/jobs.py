@@ -278,7 +278,7 @@ class Result:
 
     image: the picture, or None where status is "failed".
     status: "done" or "failed"; error: why, in one sentence.
-    seconds: the picture's share of its batch's wall time.
+    seconds: the picture's share of its batch's wall time, by how often the model is asked for it.
     device, dtype, batch_size: how it was computed.
     prompt_tokens: tokens of the prompt without start and end; truncated: the words that the model never saw.
     notes: what a reader should know, such as "batch halved after out of memory".

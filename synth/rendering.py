@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageChops, ImageFilter
 
-from synth.diffusion.courses import steps_alike
+from synth.diffusion.courses import evaluations, steps_alike
 from synth.diffusion.denoising import OnStep, decode, denoise
 from synth.diffusion.embedding import Embedder, count_tokens
 from synth.diffusion.generic import paint
@@ -178,7 +178,7 @@ class _Renderer:
         started = time.perf_counter()
         pictures, finite = self._compute(batch)
         pixels = (pictures.nan_to_num() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-        seconds = (time.perf_counter() - started) / len(batch)
+        wall, whole = time.perf_counter() - started, sum(map(evaluations, batch))
         results = []
         for job, ok, array in zip(batch, finite.tolist(), pixels, strict=True):
             error = NOT_FINITE if not ok else "" if array.any() else BLACK
@@ -189,7 +189,7 @@ class _Renderer:
                     status="failed" if error else "done",
                     image=None if error else _finish(array, job, self.how.pictures),
                     error=error,
-                    seconds=seconds,
+                    seconds=wall * evaluations(job) / whole,
                     device=self.how.device,
                     dtype=self.how.dtype,
                     batch_size=len(batch),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from synth import __version__
-from synth.cli import explain, measure, models, pictures, reports, slides, train, vignettes
+from synth.cli import compare, explain, measure, models, pictures, reports, slides, train, vignettes
 from synth.cli.parsing import Parser, UsageError, nearest_option
 from synth.errors import SynthError
 from synth.jobs import check_choice
@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "render": (),
     "log": (),
     "verify": (),
+    "compare": (),
     "explain": explain.ACTIONS,
     "slides": (),
     "measure": (),
@@ -74,7 +75,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"synth {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (reports, pictures, explain, slides, measure, vignettes, train, models):
+    for module in (reports, pictures, compare, explain, slides, measure, vignettes, train, models):
         module.register(commands)
     return parser
 

@@ -162,8 +162,8 @@ def _register_schedule(actions: Any) -> None:
 def _register_steps(actions: Any) -> None:
     steps = add_command(
         actions, "steps", show_steps, "how far a sweep's pictures are from those of 200 steps",
-        'synth compare "a red lighthouse" --x steps=5,10,20 --y scheduler=ddim,euler --name steps',
-        "synth explain steps steps",
+        "synth explain steps samplers            (once there is such a sweep:)",
+        'synth compare "a red lighthouse" --x steps=5,10,20 --y scheduler=ddim,euler --name samplers',
     )  # fmt: skip
     steps.add_argument("study", metavar="STUDY", help="a sweep over steps: its name, or a path")
     add_common(steps, "out", "device")

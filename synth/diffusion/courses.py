@@ -13,12 +13,21 @@ from synth.diffusion.schedulers import schedule
 from synth.jobs import Job, Settings
 from synth.models.families import StableDiffusion
 
+SECOND_ORDER = ("heun", "dpm2", "dpm2-a")
+
 
 def steps_alike(job: Job) -> tuple[object, ...]:
     """What jobs of one course have in common, besides the size of the picture."""
     settings = job.settings
     visits = settings.timestep_spacing, settings.respacing, settings.timesteps, settings.sigmas
     return settings.scheduler, settings.steps, settings.eta, visits, bool(job.source) and settings.strength
+
+
+def evaluations(job: Job) -> float:
+    """About how often the UNet is asked for a job: at each step, twice with guidance, and twice by second orders."""
+    settings = job.settings
+    times = settings.steps * (settings.strength if job.source else 1.0)
+    return times * (2 if settings.guidance_scale > 1 else 1) * (2 if settings.scheduler in SECOND_ORDER else 1)
 
 
 class Course:

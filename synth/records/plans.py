@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import mean
 from typing import Any, Self
 
 from synth import presets
@@ -79,13 +80,10 @@ class Plan:
     def work(self) -> int:
         """Steps times pixels, over all pictures."""
         job = self._job("x", 0)
-        settings = [at(job, self._sizing, cell).settings for cell in cells(self._sizing)]
-        mean = sum(item.steps * item.width * item.height for item in settings) / len(settings)
-        return round(self.pictures * mean)
-
-    @property
-    def _sizing(self) -> list[Axis]:
-        return [axis for axis in self.axes if axis.name not in ("model", "lora_weight", "prompt_part")]
+        alone = _work(job)
+        sizing = [axis for axis in self.axes if axis.name not in ("model", "lora_weight", "prompt_part")]
+        ratios = [mean(_work(axis.changed(job, place)) for place in range(len(axis.values))) / alone for axis in sizing]
+        return round(self.pictures * alone * math.prod(ratios))  # each axis changes a factor of its own
 
     @property
     def folder_name(self) -> str:
@@ -209,6 +207,10 @@ def check_name(name: object) -> str:
 
 def _model(data: dict[str, Any] | None) -> ModelRef | None:
     return data and ModelRef(**data | {"loras": tuple((path, float(weight)) for path, weight in data["loras"])})
+
+
+def _work(job: Job) -> int:
+    return job.settings.steps * job.settings.width * job.settings.height
 
 
 def _axis(data: dict[str, Any]) -> Axis:
