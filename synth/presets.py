@@ -17,6 +17,8 @@ __all__ = ["PRESETS", "Preset", "advised", "base_of", "check_folder", "digest", 
 
 BUNDLED = Path(__file__).parent / "vignettes" / "models"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+TRAINED = {"renderer": ("unet", "vae"), "expander": ("gpt2",)}  # what checkpoints stand for
+INDICES = ("model_index.json", "config.json")  # of a pipeline, and of a model of transformers
 STABLE_DIFFUSION = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 RAIL = "CreativeML Open RAIL++-M"
 
@@ -25,7 +27,7 @@ RAIL = "CreativeML Open RAIL++-M"
 class Preset:
     """A model with a short name.
 
-    kind: "renderer", "expander" or "clip"; source: a hub id, or "bundled:" and a folder's name.
+    kind: "renderer", "expander", "clip" or "upscaler"; source: a hub id, or "bundled:" and a folder's name.
     revision: a 40-digit commit, or None where only `main` is known (the commit it resolves to is then recorded).
     parameters: how many weights; size: native width and height in pixels; settings: what its authors advise.
     """
@@ -115,7 +117,7 @@ def resolve(name: str, kind: str, *, loras: tuple[tuple[str, float], ...] = ()) 
 def locate(model: ModelRef, kind: str) -> Path:
     """The folder or file with the model's files, checked; a hub model is downloaded into the hub's cache first.
 
-    kind: "renderer", "expander" or "clip"; "tokenizer" fetches no more than a renderer's tokenizer folder.
+    kind: "renderer", "expander", "clip" or "upscaler"; "tokenizer" fetches no more than a renderer's tokenizer folder.
     ModelError with the remedy if it is missing, not whole, not safetensors, or not what its digest says.
     """
     part = "renderer" if kind == "tokenizer" else kind
@@ -125,7 +127,8 @@ def locate(model: ModelRef, kind: str) -> Path:
         return locate(base, kind)
     if local is None:
         source, pinned = (preset.source, preset.revision) if preset else (model.name, None)
-        folder = hub.download(source, model.revision or pinned, kind)
+        revision = model.revision or pinned
+        folder = hub.download(source, revision, _files(source, revision) if kind == "upscaler" else kind)
         if kind != "tokenizer":
             check_folder(folder)
         return folder
@@ -163,26 +166,33 @@ def advised(name: str) -> Settings:
     return Settings(guidance_scale=7.5, steps=25, width=size, height=size) if size >= 64 else Settings()
 
 
-def base_of(file: Path) -> ModelRef | None:
+def base_of(file: Path, kind: str = "renderer") -> ModelRef | None:
     """The model that a training's checkpoint started from; None for any other file or folder.
 
-    ModelError for a checkpoint of something that makes no pictures.
+    ModelError for a checkpoint of something else than that kind, "renderer" or "expander".
     """
     facts = training_facts(file) if file.is_file() else None
     if facts is None:
         return None
-    if "start" not in facts:
-        raise ModelError(f"{file} is a checkpoint of {facts.get('task')!r}, which makes no pictures; give a renderer.")
+    if "start" not in facts or facts["start"]["component"] not in TRAINED[kind]:
+        makes, wanted = ("pictures", "a renderer") if kind == "renderer" else ("prompts", "a GPT-2")
+        raise ModelError(f"{file} is a checkpoint of {facts.get('task')!r}, which makes no {makes}; give {wanted}.")
     base = facts["start"]["base"]
     return ModelRef(**base | {"loras": tuple((name, weight) for name, weight in base["loras"])})
 
 
 def is_present(preset: Preset) -> bool:
     """Whether a preset can be used without the network: bundled, or in the hub's cache."""
-    index = "model_index.json" if preset.kind == "renderer" else "config.json"
+    indices = {"renderer": ["model_index.json"], "upscaler": list(INDICES)}.get(preset.kind, ["config.json"])
     if preset.folder:
-        return (preset.folder / index).is_file()
-    return hub.cached(preset.source, preset.revision, index) is not None
+        return any((preset.folder / index).is_file() for index in indices)
+    return any(hub.cached(preset.source, preset.revision, index) for index in indices)
+
+
+def _files(repo: str, revision: str | None) -> str:
+    """Whether an upscaler on the hub has the files of a pipeline or those of a model of transformers."""
+    configs = hub.download(repo, revision, "configs")
+    return "renderer" if (configs / INDICES[0]).is_file() else "clip"
 
 
 def _preset(name: str, kind: str) -> Preset | None:
@@ -218,12 +228,19 @@ def _looks_local(name: str) -> bool:
 
 def _check_local(path: Path, kind: str, name: str) -> None:
     if path.is_dir():
+        if kind not in ("renderer", "upscaler") and (path / "model_index.json").is_file():
+            raise ModelError(f"{name} is a pipeline that renders and no {kind}; give a folder of transformers.")
         return check_folder(path)
     if not path.exists():
         raise ModelError(f"The model {name} is missing from this installation ({path}); install Synth again.")
-    if path.suffix != ".safetensors" or kind != "renderer":
-        raise ModelError(f"{path} is no model that Synth loads; give a folder or, to render, a .safetensors file.")
-    return check_safetensors(path)
+    if path.suffix == ".safetensors" and kind in TRAINED:
+        check_safetensors(path)
+        if kind == "renderer" or base_of(path, kind):
+            return None
+    raise ModelError(
+        f"{path} is no model that Synth loads; give a folder, a checkpoint of its trainings or, to render, a "
+        ".safetensors file."
+    )
 
 
 def _pinned_lora(name: str) -> str:
