@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth import presets
 from synth.errors import InputError
-from synth.records.axes import NAMES, Axis, parse_values
+from synth.records.axes import NAMES, Axis, parse_values, split
 from synth.records.estimates import ROUGH_SECONDS, check_amount, measured_seconds
 from synth.records.plans import Plan, check_name, make_plan
 from synth.records.rows import job_columns
@@ -163,7 +163,7 @@ def _parsed(texts: dict[str, str | None], how: dict[str, Any]) -> tuple[dict[str
     axes: list[Axis] = []
     found: dict[str, Any] = {}
     for place, text in texts.items():
-        name = text and text.partition("=")[0].strip().replace("-", "_")
+        name = text and split(text)[0]
         if name and name in names.values():
             raise InputError(place, text, "give each axis once")
         names[place] = name or None
@@ -179,8 +179,8 @@ def _parsed(texts: dict[str, str | None], how: dict[str, Any]) -> tuple[dict[str
 
 def _own_values(name: str, text: str, how: dict[str, Any]) -> dict[str, list]:
     """Seeds or prompts that are written out as an axis is; nothing for the name alone."""
-    _, sign, values = text.partition("=")
-    if not sign:
+    _, values = split(text)
+    if values is None:
         return {}
     field, kind = {"seed": ("seeds", int), "prompt": ("prompts", str)}[name]
     if how.get(field) is not None:

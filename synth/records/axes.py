@@ -41,9 +41,8 @@ class Axis:
         Where values may have commas of their own (texts, respacing, timesteps, sigmas), "|" stands between them, and
         "none" for an empty one. InputError for an unknown name, and for values that the setting does not take.
         """
-        name, sign, values = text.partition("=")
-        name = name.strip().replace("-", "_")
-        if not sign:
+        name, values = split(text)
+        if values is None:
             raise InputError("axis", text, f"give a name and its values, as in {EXAMPLES}")
         if name not in NAMES:
             check_choice("axis", name, NAMES)
@@ -96,6 +95,16 @@ class Axis:
         if self.name in SETTINGS or self.name == "size":
             for value in self.values:
                 Settings(**self._settings(value))
+
+
+def split(text: str) -> tuple[str, str | None]:
+    """A name and its values, written "name=values" or "name: values"; None where there is only a name.
+
+    >>> split("guidance-scale=1,3"), split("postprocess: sharpen=1 | none"), split("seed")
+    (('guidance_scale', '1,3'), ('postprocess', ' sharpen=1 | none'), ('seed', None))
+    """
+    name, sign, values = re.fullmatch(r"([^=:]*)([=:]?)(.*)", text, re.DOTALL).groups()
+    return name.strip().replace("-", "_"), values if sign else None
 
 
 def check_axes(axes: Sequence[Axis | str]) -> tuple[Axis, ...]:

@@ -21,8 +21,9 @@ def watched(run: Path | str, display: Callable[..., Any], *, every: float = 2.0)
     that papermill executes keeps just that.
     """
     run, ended = Path(run), threading.Event()
-    handle = display(_drawn(run), display_id=True)
-    thread = threading.Thread(target=_follow, args=(run, handle, every, ended), daemon=True)
+    begun = _lines(run)
+    handle = display(curves([History(run, begun)]), display_id=True)
+    thread = threading.Thread(target=_follow, args=(run, handle, every, ended, len(begun)), daemon=True)
     thread.start()
     try:
         yield
@@ -32,8 +33,7 @@ def watched(run: Path | str, display: Callable[..., Any], *, every: float = 2.0)
         handle.update(_drawn(run))
 
 
-def _follow(run: Path, handle: Any, every: float, ended: threading.Event) -> None:
-    seen = len(_lines(run))
+def _follow(run: Path, handle: Any, every: float, ended: threading.Event, seen: int) -> None:
     while not ended.wait(every):
         if (now := len(_lines(run))) != seen:
             seen = now

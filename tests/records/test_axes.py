@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from synth.errors import InputError
 from synth.jobs import Job, ModelRef, Settings
-from synth.records.axes import NAMES, SETTINGS, Axis, at, cells, check_axes, parse_values
+from synth.records.axes import NAMES, SETTINGS, Axis, at, cells, check_axes, parse_values, split
 
 JOB = Job(phrase="a red house", prompt="a red house, red sky", seed=7, settings=Settings(), model=ModelRef(name="m"))
 NUMERIC = [name for name, kind in SETTINGS.items() if kind in (int, float)]
@@ -144,3 +144,14 @@ def test_cells_run_through_the_last_axis_fastest_and_axes_differ():
     assert cells(()) == [()]
     with pytest.raises(InputError, match="each axis once"):
         check_axes(["steps=5,10", "steps=6,7"])
+
+
+@given(st.sampled_from(["steps", "guidance-scale", "seed"]), st.sampled_from("=:"), st.text(max_size=9))
+def test_a_name_and_its_values_are_told_apart_by_the_first_sign(name, sign, values):
+    assert split(f" {name} {sign}{values}") == (name.replace("-", "_"), values)
+    assert split(name) == (name.replace("-", "_"), None)
+
+
+def test_values_with_signs_of_their_own_are_whole():
+    assert Axis.parse("postprocess: sharpen=1 | none").values == ("sharpen=1", "")
+    assert Axis.parse("steps: 10:30:10") == Axis.parse("steps=10:30:10")
