@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from synth.errors import InputError, StudyError
@@ -35,11 +36,11 @@ def drawn_over(source: Given | None, mask: Given | None, settings: Settings) -> 
 
 
 def read_source(picture: Given, width: int, height: int, field: str = "source") -> Image.Image:
-    """A picture in RGB, turned as its EXIF says, on white where it lets through, cut about its middle to a size.
+    """A picture in RGB, upright, cut about its middle to a size.
 
     InputError, which names the field, for a file that is missing, no picture, damaged, or larger than is safe.
     """
-    return ImageOps.fit(upright(open_picture(picture, field)), (width, height), Image.Resampling.LANCZOS)
+    return ImageOps.fit(open_picture(picture, field), (width, height), Image.Resampling.LANCZOS)
 
 
 def read_mask(picture: Given, width: int, height: int, like: Image.Image) -> Image.Image:
@@ -51,7 +52,7 @@ def read_mask(picture: Given, width: int, height: int, like: Image.Image) -> Ima
     if mask.size != like.size:
         sizes = [f"{image.width} x {image.height}" for image in (mask, like)]
         raise InputError("mask", sizes[0], f"give a mask of the source's size, {sizes[1]} pixels")
-    fitted = ImageOps.fit(upright(mask).convert("L"), (width, height), Image.Resampling.NEAREST)
+    fitted = ImageOps.fit(mask.convert("L"), (width, height), Image.Resampling.NEAREST)
     black_or_white = fitted.point(lambda level: 255 if level >= 128 else 0)
     if not black_or_white.getbbox():
         raise InputError("mask", str(picture), "make white what is to be drawn anew; it is black all over")
@@ -59,17 +60,15 @@ def read_mask(picture: Given, width: int, height: int, like: Image.Image) -> Ima
 
 
 def open_picture(picture: Given, field: str) -> Image.Image:
-    """A picture decoded whole, whatever its file holds; InputError with the reason otherwise."""
-    if isinstance(picture, Image.Image):
-        return picture
+    """A picture decoded whole and `upright`, whatever its file holds; InputError with the reason otherwise."""
     try:
+        if isinstance(picture, Image.Image):
+            return upright(picture)
         with Image.open(io.BytesIO(Path(picture).read_bytes()), formats=FORMATS) as opened:
-            most = Image.MAX_IMAGE_PIXELS or float("inf")
-            if max(opened.size) > LONGEST_SIDE or opened.width * opened.height > most:
-                size = f"{opened.width:,} x {opened.height:,} pixels"
-                raise InputError(field, str(picture), f"it has {size}; make it smaller")
-            opened.load()
-            return ImageOps.exif_transpose(opened)
+            if too_large(opened):
+                remedy = f"it has {opened.width:,} x {opened.height:,} pixels; make it smaller"
+                raise InputError(field, str(picture), remedy)
+            return upright(opened)
     except InputError:
         raise
     except DAMAGE as error:
@@ -77,12 +76,34 @@ def open_picture(picture: Given, field: str) -> Image.Image:
         raise InputError(field, str(picture), f"give a picture that can be read ({reason})") from None
 
 
+def too_large(picture: Image.Image) -> bool:
+    """Whether a picture, of which no more than the header was read, has more pixels than is safe to decode."""
+    most = Image.MAX_IMAGE_PIXELS or float("inf")
+    return max(picture.size) > LONGEST_SIDE or picture.width * picture.height > most
+
+
 def upright(picture: Image.Image) -> Image.Image:
-    """A picture in RGB, on white where it lets through."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    clear = picture.convert("RGBA")
+    """A picture in RGB, its first frame if it moves, turned as its EXIF says, on white where it lets through.
+
+    ValueError where its pixels are floating-point numbers.
+    """
+    turned = ImageOps.exif_transpose(picture)
+    if turned.mode.startswith("I"):
+        return _from_16_bits(turned)
+    if turned.mode == "F":
+        raise ValueError("its pixels are floating-point numbers")
+    if not turned.has_transparency_data:
+        return turned.convert("RGB")
+    clear = turned.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+
+
+def _from_16_bits(picture: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits in 8, which Pillow's own conversion would cut off at white instead."""
+    values = np.asarray(picture).astype(np.int64)
+    if picture.mode != "I" or values.max() > 255:
+        values >>= 8
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def keep(folder: Path, pictures: Mapping[str, Image.Image]) -> None:

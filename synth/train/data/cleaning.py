@@ -10,9 +10,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from synth.jobs import MAX_TEXT
 from synth.records.pictures import pixel_digest
+from synth.records.sources import LONGEST_SIDE, too_large, upright
 from synth.train.data.entries import FORMATS, Entry
 
-LONGEST_SIDE = 20_000  # pixels; Pillow's MAX_IMAGE_PIXELS bounds the whole picture
 # Controls that are no white space, lone surrogates, and marks that nobody sees but that turn or join text.
 INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -64,19 +64,6 @@ def clean(entry: Entry, *, size: int, crop: str, smallest: int) -> Cleaned | Lef
     return Cleaned(np.asarray(fitted), pixel_digest(fitted), pixel_digest(picture), picture.width, picture.height)
 
 
-def upright(picture: Image.Image) -> Image.Image:
-    """The picture in RGB, its first frame if it moves, turned as its EXIF says, on white where it lets through."""
-    turned = ImageOps.exif_transpose(picture)
-    if turned.mode.startswith("I"):
-        return _from_16_bits(turned)
-    if turned.mode == "F":
-        raise LeftOut("unreadable: its pixels are floating-point numbers")
-    if not turned.has_transparency_data:
-        return turned.convert("RGB")
-    clear = turned.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-
-
 def fit(picture: Image.Image, size: int, crop: str) -> Image.Image:
     """An RGB picture as a square of `size` pixels, resized with Lanczos' filter.
 
@@ -108,15 +95,8 @@ def normalise(caption: str) -> str:
 
 
 def _check_size(picture: Image.Image) -> None:
-    most = Image.MAX_IMAGE_PIXELS or np.inf
-    if max(picture.size) > LONGEST_SIDE or picture.width * picture.height > most:
-        limits = f"sides of {LONGEST_SIDE:,} and {most:,} in all are the most"
+    if too_large(picture):
+        limits = f"sides of {LONGEST_SIDE:,} and {Image.MAX_IMAGE_PIXELS or np.inf:,} in all are the most"
         raise LeftOut(f"too large: {picture.width:,} x {picture.height:,} pixels, and {limits}")
-
-
-def _from_16_bits(picture: Image.Image) -> Image.Image:
-    """Grey of more than 8 bits in 8, which Pillow's own conversion would cut off at white instead."""
-    values = np.asarray(picture).astype(np.int64)
-    if picture.mode != "I" or values.max() > 255:
-        values >>= 8
-    return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        raise LeftOut("unreadable: its pixels are floating-point numbers")
