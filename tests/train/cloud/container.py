@@ -18,6 +18,7 @@ words = sys.argv[1:]
 option = dict(zip(words[2::2], words[3::2]))
 run, rank = Path(option["--out"]), int(os.environ.get("RANK", 0))
 if "lr" in Path(option["--params"]).read_text():
+    time.sleep(60 * rank)  # the first process speaks, and torchrun ends the others
     sys.exit("synth: lr: 'fast' cannot be used; give a number")
 asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
