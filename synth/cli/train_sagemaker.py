@@ -9,6 +9,9 @@ from synth.cli.parsing import add_command
 from synth.errors import InputError
 from synth.train.params import KINDS, Params
 
+# What stands in a dry run for what only the account's owner knows.
+YOURS = {"role": "arn:aws:iam::000000000000:role/your-role", "bucket": "your-bucket", "region": "us-east-1"}
+
 
 def register_sagemaker(actions: Any) -> None:
     """Add the command."""
@@ -35,6 +38,8 @@ def sagemaker(arguments: Namespace) -> int:
 
     params = Params.read(arguments.params)
     check_installed(params.track)
+    if arguments.dry_run:
+        params = params.but("sagemaker", **{name: text for name, text in YOURS.items() if not _has(params, name)})
     job = CloudJob.plan(arguments.kind, arguments.data, params)
     if arguments.dry_run:
         print(json.dumps(request(job), indent=1))
@@ -46,6 +51,13 @@ def sagemaker(arguments: Namespace) -> int:
     print(f"The model is in {run / 'model'}")
     _record(run, params)
     return 0
+
+
+def _has(params: Params, name: str) -> bool:
+    """Whether a field of the section sagemaker was given, or AWS's own configuration has it."""
+    import boto3
+
+    return bool(getattr(params.sagemaker, name) or (name == "region" and boto3.Session().region_name))
 
 
 def _record(run: Path, params: Params) -> None:

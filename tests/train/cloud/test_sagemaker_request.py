@@ -164,3 +164,11 @@ def test_spot_never_costs_more(instances, hours, price, share, spot):
     settings = SageMaker(instances=instances, hours=hours, prices={"ml.g5.xlarge": price}, spot=spot, spot_share=share)
     assert 0 <= estimate(settings).dollars <= price * hours * instances * (1 + 1e-12)
     assert str(estimate(settings)).startswith(f"{instances} x ml.g5.xlarge")
+
+
+def test_a_dry_run_needs_not_even_a_role(prepared, tmp_path, no_network, capsys, monkeypatch):
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "params.yaml").write_text("sagemaker: {prices: {ml.g5.xlarge: 1.41}}\n")
+    assert run("unet", "--data", prepared, "--params", tmp_path / "params.yaml", "--dry-run") == 0
+    assert "role/your-role" in capsys.readouterr().out
