@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from synth.errors import InputError
 from synth.postprocessing import check_postprocess
-from synth.timesteps import SPACINGS, check_respacing, check_sigmas, check_timesteps, count
+from synth.timesteps import SPACINGS, check_interval, check_respacing, check_sigmas, check_timesteps, count
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,7 +28,10 @@ SCHEDULERS = (
 )  # fmt: skip
 
 # Fields of Settings that the first studies did not have.
-LATER = ("timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess")
+LATER = (
+    "timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess", "guidance_interval", "precision",
+)  # fmt: skip
+PRECISIONS = ("full", "half")
 
 
 def check_text(name: str, text: object, *, empty: bool = False) -> str:
@@ -94,14 +97,17 @@ class Settings:
     scheduler: how noise is removed, one of SCHEDULERS; native is the model's own, as its authors set it.
     steps: how often, 1 to 1000; more is slower. width, height: 64 to 4096, in multiples of 8.
     guidance_scale: classifier-free guidance (Ho & Salimans 2022), 0 to 50; 1 or less means no guidance.
-    guidance_rescale: 0 to 1 (Lin et al. 2023, "Common diffusion noise schedules", section 3.4).
+    guidance_rescale: 0 to 1 (Lin et al. 2024, "Common diffusion noise schedules", section 3.4).
     eta: 0 (deterministic) to 1, used by DDIM and TCD only.
-    timestep_spacing: leading, linspace or trailing (Lin et al. 2023, table 2); empty is the scheduler's own.
+    timestep_spacing: leading, linspace or trailing (Lin et al. 2024, table 2); empty is the scheduler's own.
     respacing: counts for equal parts of the noise schedule (10,10,3,2,2), fast27 or ddim50 (Nichol et al. 2022, GLIDE).
     timesteps: the visited ones themselves, falling (999,750,500,250).
     sigmas: the visited noise levels, falling (14.6,5,1,0.3), where the scheduler takes them.
     strength: how much of a source picture is drawn anew, 0.05 to 1, in image-to-image and inpainting only.
     postprocess: steps on the finished pixels, such as "sharpen=0.5 contrast=1.2" (synth.postprocessing).
+    guidance_interval: guide in this part of the noise schedule only, 0.2-0.9, which leaves out half of the work
+    elsewhere (Kynkäänniemi et al. 2024, "Applying guidance in a limited interval"); empty is all of it.
+    precision: full, or half, which computes in half precision on CPUs that are faster so; GPUs always are.
     Of timestep_spacing, respacing, timesteps and sigmas at most one is given; the last three decide steps too.
     """
 
@@ -119,6 +125,8 @@ class Settings:
     sigmas: str = ""
     strength: float = 0.6
     postprocess: str = ""
+    guidance_interval: str = ""
+    precision: str = "full"
 
     def __post_init__(self) -> None:
         check_text("negative_prompt", self.negative_prompt, empty=True)
@@ -132,6 +140,8 @@ class Settings:
                 raise InputError(name, size, f"use a multiple of 8, such as {size // 8 * 8} or {size // 8 * 8 + 8}")
         object.__setattr__(self, "strength", check_number("strength", self.strength, 0.05, 1.0))
         object.__setattr__(self, "postprocess", check_postprocess(self.postprocess))
+        object.__setattr__(self, "guidance_interval", check_interval(self.guidance_interval))
+        check_choice("precision", self.precision, PRECISIONS)
         self._check_timesteps()
 
     def _check_timesteps(self) -> None:

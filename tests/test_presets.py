@@ -11,7 +11,7 @@ from synth import presets
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, Settings
 from synth.models.weights import digest
-from synth.presets import PRESETS, advised, is_present, locate, resolve
+from synth.presets import PRESETS, SPEEDS, advised, is_present, locate, resolve
 
 
 def test_the_presets_that_were_promised_are_there():
@@ -41,7 +41,29 @@ def test_native_sizes_are_advised():
         512,
         1024,
     ]
-    assert advised("vignettes") == Settings()
+    assert advised("vignettes", "exact") == Settings()
+
+
+def test_a_speed_changes_how_a_picture_is_drawn_and_nothing_of_what_it_shows():
+    exact, quality, fast = (advised("vignettes", speed) for speed in SPEEDS)
+    assert advised("vignettes") == quality
+    assert len({exact, quality, fast}) == 3
+    drawn = ("negative_prompt", "guidance_scale", "width", "height", "postprocess", "strength")
+    for name in drawn:
+        assert len({getattr(settings, name) for settings in (exact, quality, fast)}) == 1
+    assert fast.steps < quality.steps < exact.steps
+    for settings in (quality, fast):
+        assert settings.guidance_interval and settings.precision == "half"
+
+
+def test_models_that_nobody_measured_have_one_speed(tiny_sd):
+    for name in ("sd2", "sdxl", str(tiny_sd)):
+        assert len({advised(name, speed) for speed in SPEEDS}) == 1
+
+
+def test_an_unknown_speed_is_one_clear_error():
+    with pytest.raises(InputError, match="^speed: 'quik' cannot be used; did you mean 'quality'"):
+        advised("vignettes", "quik")
 
 
 def test_the_size_of_a_local_folder_is_read_from_it(tiny_sd):

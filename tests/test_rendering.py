@@ -57,6 +57,13 @@ def difference(a: Image.Image, b: Image.Image) -> int:
     return int(np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).max())
 
 
+def in_one_batch_and_alone(jobs: list[Job], **how: object) -> list[int]:
+    together = by_job(render(jobs, device="cpu", batch_size=len(jobs), **how))
+    alone = by_job(result for one in jobs for result in render([one], device="cpu", batch_size=1, **how))
+    assert {result.status for result in together.values()} == {"done"}
+    return [difference(together[one.key].image, alone[one.key].image) for one in jobs]
+
+
 def broken(model: ModelRef, folder, part: str, change) -> ModelRef:
     """A copy of a model with one component's tensors changed."""
     from safetensors.torch import load_file, save_file

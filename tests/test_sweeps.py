@@ -64,6 +64,9 @@ def test_an_axis_of_sizes_models_and_parts_of_the_prompt(tiny_sd, tmp_path):
 def test_a_part_that_no_prompt_has_is_one_clear_error(tiny_sd, tmp_path):
     with pytest.raises(InputError, match="prompt_part: 'zebra' cannot be used; .* 'a red house' does not"):
         sweep(tiny_sd, tmp_path, axes=["prompt_part=zebra | cat"])
+    with pytest.raises(InputError, match="'zebra' cannot be used"):
+        sweep(tiny_sd, tmp_path, prompts=None, phrase="a red house", axes=["prompt_part=zebra | cat"])
+    assert not list(tmp_path.iterdir())  # told before GPT-2 wrote a prompt
 
 
 def test_large_sweeps_say_how_many_and_how_long(tiny_sd, tmp_path):
@@ -119,7 +122,8 @@ def test_measures_are_columns_with_what_measured_them(swept):
 
 def test_a_journal_of_the_first_version_gets_the_new_columns(swept, tmp_path):
     [row] = [row for row in Journal(swept.folder).rows()][:1]
-    later = ("timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess", "source", "mask")
+    later = ("timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess", "source", "mask",
+             "guidance_interval", "precision")  # fmt: skip
     first = {name: value for name, value in row.items() if name not in later}
     with sqlite3.connect(tmp_path / "journal.sqlite") as database:
         database.execute(MIGRATIONS[0])

@@ -12,6 +12,7 @@ from PIL import Image
 from synth.diffusion.schedulers import schedule
 from synth.jobs import Job, Settings
 from synth.models.families import StableDiffusion
+from synth.timesteps import interval
 
 SECOND_ORDER = ("heun", "dpm2", "dpm2-a")
 
@@ -24,16 +25,25 @@ def steps_alike(job: Job) -> tuple[object, ...]:
 
 
 def evaluations(job: Job) -> float:
-    """About how often the UNet is asked for a job: at each step, twice with guidance, and twice by second orders."""
+    """About how often the UNet is asked for a job: at each step, again where it guides, and twice by second orders."""
     settings = job.settings
     times = settings.steps * (settings.strength if job.source else 1.0)
-    return times * (2 if settings.guidance_scale > 1 else 1) * (2 if settings.scheduler in SECOND_ORDER else 1)
+    low, high = interval(settings.guidance_interval)
+    guided = high - low if settings.guidance_scale > 1 else 0.0
+    return times * (1 + guided) * (2 if settings.scheduler in SECOND_ORDER else 1)
+
+
+def within(settings: Settings, share: float) -> bool:
+    """Whether guidance may be on at a timestep that is this share, 0 to 1, of the noise schedule."""
+    low, high = interval(settings.guidance_interval)
+    return low <= share <= high
 
 
 class Course:
     """The rows of a batch that share scheduler, steps and where they begin.
 
-    latents: (B, C, h, w), the jobs' first, then as many as padding asks for. number: of steps taken, of len(self).
+    latents: (B, C, h, w) in float32, the jobs' first, then as many as padding asks for. number: of steps taken, of
+    len(self).
     """
 
     def __init__(
@@ -43,9 +53,10 @@ class Course:
         self.jobs, self.padding, self.number = jobs, padding, 0
         self.scheduler, self._told = schedule(settings, pipeline.scheduler.config, device)
         self._generators = [torch.Generator().manual_seed(seed) for seed in [job.seed for job in jobs] + [0] * padding]
-        self._noise = _noise(pipeline, self._generators, settings).to(device, pipeline.unet.dtype)
+        self._noise = _noise(pipeline, self._generators, settings).to(device)
         self._extra = _step_options(self.scheduler, self._generators, settings.eta)
         self._timesteps, self._over = self.scheduler.timesteps, None
+        self._total, self._dtype = pipeline.scheduler.config.num_train_timesteps, pipeline.unet.dtype
         if jobs[0].source:
             self._skip(settings)
             self._over = _Over(pipeline, jobs, pictures, padding)
@@ -64,12 +75,20 @@ class Course:
         """Whether all steps are taken."""
         return self.number == len(self)
 
+    def guided(self, *, everywhere: bool = False) -> list[bool]:
+        """For each row, whether guidance is on at the next step. everywhere: also where the scale is 1, and padding."""
+        share = float(self._told[self.number]) / self._total
+        if everywhere:
+            return [within(self.jobs[0].settings, share)] * self.rows
+        on = [job.settings.guidance_scale > 1 and within(job.settings, share) for job in self.jobs]
+        return on + [False] * self.padding
+
     def inputs(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What the UNet is given at the next step: latents (B, C, h, w) and timesteps (B,)."""
         scaled = self.scheduler.scale_model_input(self.latents, self._timesteps[self.number])
         if self._over is not None and self._over.channels is not None:
             scaled = torch.cat([scaled, self._over.channels], dim=1)
-        return scaled, self._told[self.number].expand(self.rows)
+        return scaled.to(self._dtype), self._told[self.number].expand(self.rows)
 
     def step(self, predicted: torch.Tensor) -> None:
         """Take a step with what the UNet predicted, (B, C, h, w)."""
@@ -124,7 +143,8 @@ class _Over:
 
 @torch.inference_mode()
 def encode(pipeline: StableDiffusion, pixels: torch.Tensor) -> torch.Tensor:
-    """Latents (B, C, h, w) of pictures (B, 3, H, W) from -1 to 1, scaled for the UNet; of a posterior its mode."""
+    """Latents (B, C, h, w) in float32 of pictures (B, 3, H, W) from -1 to 1, scaled for the UNet; of a posterior its
+    mode."""
     vae = pipeline.vae
     encoded = vae.encode(pixels.to(pipeline._execution_device, vae.dtype))
     latents = encoded.latents if isinstance(vae, AutoencoderTiny) else encoded.latent_dist.mode()
@@ -132,7 +152,7 @@ def encode(pipeline: StableDiffusion, pixels: torch.Tensor) -> torch.Tensor:
     if mean is not None and std is not None:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1).to(latents) for values in (mean, std))
         latents = (latents - mean) / std
-    return (latents * vae.config.scaling_factor).to(pipeline.unet.dtype)
+    return (latents * vae.config.scaling_factor).float()
 
 
 def _pixels(picture: Image.Image) -> torch.Tensor:

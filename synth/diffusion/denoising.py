@@ -15,6 +15,8 @@ from synth.diffusion.embedding import Embedder, Embedding
 from synth.jobs import Job, Settings
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 
+UNGUIDED = Settings(guidance_scale=1.0)  # of padding
+
 OnStep = Callable[[Sequence[Job], int, int, torch.Tensor], None]
 OnPredict = Callable[[Course, torch.Tensor], None]
 
@@ -47,13 +49,20 @@ def denoise(
     courses = [
         Course(pipeline, [jobs[place] for place in places], pictures or {}, padding) for places in alike.values()
     ]
+    everywhere = rows is not None
     while running := [course for course in courses if not course.ended]:
-        guide = _Guide(pipeline, embedder, running, padding, everywhere=rows is not None)
-        while not any(course.ended for course in running):
+        guided = _guided(running, everywhere)
+        guide = _Guide(pipeline, embedder, running, guided)
+        while not any(course.ended for course in running) and _guided(running, everywhere) == guided:
             _step(guide, running, on_step, on_predict)
     latents = torch.cat([course.latents for course in courses])
     order = [place for places in alike.values() for place in places]
     return latents if len(courses) == 1 else latents[torch.tensor(order).argsort()]
+
+
+def _guided(courses: Sequence[Course], everywhere: bool) -> list[bool]:
+    """For each row of all courses, whether guidance is on at the next step."""
+    return [on for course in courses for on in course.guided(everywhere=everywhere)]
 
 
 def _step(guide: "_Guide", courses: Sequence[Course], on_step: OnStep | None, on_predict: OnPredict | None) -> None:
@@ -84,46 +93,38 @@ def decode(pipeline: StableDiffusion, latents: torch.Tensor) -> torch.Tensor:
 
 
 class _Guide:
-    """Predicts a batch's noise with classifier-free guidance (Ho & Salimans 2022), as strong as each job wants it."""
+    """Predicts a batch's noise with classifier-free guidance (Ho & Salimans 2022), as strong as each job wants it.
+
+    guided: which rows of the courses are computed with their negative prompt too, (B,).
+    """
 
     def __init__(
-        self,
-        pipeline: StableDiffusion,
-        embedder: Embedder,
-        courses: Sequence[Course],
-        padding: int,
-        *,
-        everywhere: bool,
+        self, pipeline: StableDiffusion, embedder: Embedder, courses: Sequence[Course], guided: Sequence[bool]
     ) -> None:
-        jobs = [job for course in courses for job in course.jobs]
-        device, dtype = pipeline._execution_device, pipeline.unet.dtype
-        settings = [job.settings for job in jobs]
-        scales = [item.guidance_scale for item in settings] + [1.0] * padding
-        guided = [everywhere or scale > 1 for scale in scales]
-        self.unet = pipeline.unet
+        jobs = [job for course in courses for job in (*course.jobs, *[None] * course.padding)]
+        device = pipeline._execution_device
+        self.unet, self.count, self.all = pipeline.unet, sum(guided), all(guided)
         self.guided = torch.tensor(guided, device=device)  # (B,)
-        self.all = all(guided)
-        self.count = sum(guided)
-        chosen = torch.tensor([scale for scale, on in zip(scales, guided, strict=True) if on])
-        self.scale = chosen.to(device, dtype).view(-1, 1, 1, 1)  # (G, 1, 1, 1)
+        settings = [job.settings if job else UNGUIDED for job in jobs]
+        chosen = [item for item, on in zip(settings, guided, strict=True) if on]
+        self.scale = _column([item.guidance_scale for item in chosen], device)
         self.off = self.scale <= 1
-        rescale = [item.guidance_rescale for item in settings] + [0.0] * padding
-        rescale = torch.tensor([value for value, on in zip(rescale, guided, strict=True) if on])
-        self.rescale = rescale.to(device, dtype).view(-1, 1, 1, 1) if rescale.any() else None
-        texts = embedder.prompts([job.prompt for job in jobs] + [""] * padding)
-        against = embedder.negatives([item.negative_prompt for item in settings] + [""] * padding)
-        rows = [item for item, on in zip(against, guided, strict=True) if on] + texts  # G negative, then B prompts
-        self.states = torch.stack([item.tokens for item in rows])  # (G+B, 77, D)
-        self.added = _size_conditions(pipeline, rows, jobs[0].settings)
+        rescale = _column([item.guidance_rescale for item in chosen], device)
+        self.rescale = rescale if rescale.any() else None
+        texts = embedder.prompts([job.prompt if job else "" for job in jobs])
+        against = embedder.negatives([item.negative_prompt for item in chosen]) if chosen else []
+        rows = against + texts  # G negative, then B prompts
+        self.states = torch.stack([item.tokens for item in rows]).to(pipeline.unet.dtype)  # (G+B, 77, D)
+        self.added = _size_conditions(pipeline, rows, courses[0].jobs[0].settings)
 
     def predict(self, latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        """The guided prediction (B, C, h, w) for latents that the scheduler has scaled, at timesteps (B,)."""
+        """The guided prediction (B, C, h, w), in float32, for what `Course.inputs` gives: latents and timesteps."""
         if self.count:  # G+B of both
             again = slice(None) if self.all else self.guided
             latents, timesteps = torch.cat([latents[again], latents]), torch.cat([timesteps[again], timesteps])
         noise = self.unet(
             latents, timesteps, encoder_hidden_states=self.states, added_cond_kwargs=self.added, return_dict=False
-        )[0]
+        )[0].float()
         if not self.count:
             return noise
         without, text = noise[: self.count], noise[self.count :]
@@ -141,12 +142,17 @@ class _Guide:
         return torch.where(self.off, text, guided)
 
 
+def _column(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    """(G, 1, 1, 1)."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1, 1)
+
+
 def _size_conditions(
     pipeline: StableDiffusion, rows: list[Embedding], settings: Settings
 ) -> dict[str, torch.Tensor] | None:
     """What SDXL's UNet also wants: the pooled text (G+B, P), and original size, crop and target size (G+B, 6)."""
     if not isinstance(pipeline, StableDiffusionXLPipeline):
         return None
-    pooled = torch.stack([item.pooled for item in rows])
+    pooled = torch.stack([item.pooled for item in rows]).to(pipeline.unet.dtype)
     sizes = [settings.height, settings.width, 0, 0, settings.height, settings.width]
     return {"text_embeds": pooled, "time_ids": torch.tensor([sizes] * len(rows)).to(pooled)}

@@ -29,18 +29,27 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
-def choose_dtype(dtype: str = "auto", device: str = "cpu") -> str:
+def choose_dtype(dtype: str = "auto", device: str = "cpu", precision: str = "full") -> str:
     """The number format asked for ("float32", "float16", "bfloat16"), or with "auto" what suits the device.
 
-    bfloat16 on CUDA from compute capability 8 on, float16 on older GPUs and MPS. CPUs compute in float32, since most
-    are slower in bfloat16.
+    bfloat16 on CUDA from compute capability 8 on, float16 on older GPUs and MPS. CPUs compute in float32; only where a
+    job's `precision` is half, in bfloat16 if they have units for it: without, they are several times slower so.
     """
     check_choice("dtype", dtype, DTYPES)
     if dtype != "auto":
         return dtype
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.get_device_capability(device)[0] >= 8 else "float16"
-    return "float16" if device == "mps" else "float32"
+    if device == "mps":
+        return "float16"
+    return "bfloat16" if precision == "half" and native_bf16(device) else "float32"
+
+
+def native_bf16(device: str) -> bool:
+    """Whether bf16 matrix products run on the hardware's own units: any recent GPU, CPUs with AMX."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device == "cpu" and torch.cpu._is_amx_tile_supported()
 
 
 def free_memory(device: str) -> int:

@@ -74,6 +74,9 @@ def check_settings(folder: Path, settings: Settings, *, strict: bool = False, ov
     for field in spacing:
         raise InputError(field, getattr(settings, field), f"leave it out: a {kind.__name__} spaces its own steps")
     known, name = parameters(kind), kind.__name__
+    if settings.guidance_interval:
+        remedy = f"leave it out: only Stable Diffusion 1, 2 and XL have it, this is a {name}"
+        raise InputError("guidance_interval", settings.guidance_interval, remedy)
     if strict:
         raise InputError("strict", strict, f"leave it out: only Stable Diffusion 1, 2 and XL have it, this is a {name}")
     if settings.scheduler != "native" and not _takes_other_schedulers(kind, folder):

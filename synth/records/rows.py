@@ -61,6 +61,8 @@ COLUMNS = {
     "postprocess": ("TEXT", "string"),
     "source": ("TEXT", "string"),
     "mask": ("TEXT", "string"),
+    "guidance_interval": ("TEXT", "string"),
+    "precision": ("TEXT", "string"),
 }
 
 FORMULA = re.compile(r"'*[=+\-@\t]")  # what a spreadsheet would compute, and what is already escaped

@@ -72,7 +72,7 @@ def render_rates(pictures: int, repeats: int) -> dict[str, float]:
     from synth.presets import advised, locate, resolve
     from synth.rendering import render
 
-    model, settings = resolve("vignettes", "renderer"), advised("vignettes")
+    model, settings = resolve("vignettes", "renderer"), advised("vignettes", "exact")
     draw = StableDiffusionPipeline.from_pretrained(locate(model, "renderer"), local_files_only=True)
     draw.set_progress_bar_config(disable=True)
     jobs = [Job(phrase=PHRASE, prompt=PHRASE, seed=seed, settings=settings, model=model) for seed in range(pictures)]
@@ -111,7 +111,7 @@ def keeping_share(pictures: int) -> float:
 
     prompts = [f"{PHRASE}, {word}" for word in ("watercolor", "neon", "blueprint", "pixel art")]
     seeds = max(1, pictures // len(prompts))
-    model, settings = resolve("vignettes", "renderer"), advised("vignettes")
+    model, settings = resolve("vignettes", "renderer"), advised("vignettes", "exact")
     jobs = [Job(phrase=p, prompt=p, seed=s, settings=settings, model=model) for p in prompts for s in range(seeds)]
     list(render(jobs[:8]))
     plain, kept = [], []
@@ -130,7 +130,7 @@ def whole_job_seconds(pictures: int, repeats: int) -> dict[str, float]:
     """A fresh process each time: the baseline script without a report, `synth report` with one."""
     from synth.presets import advised, locate, resolve
 
-    settings = advised("vignettes")
+    settings = advised("vignettes", "exact")
     models = Path(locate(resolve("vignettes", "renderer"), "renderer")).parent
     script = BASELINE.format(phrase=PHRASE, steps=settings.steps, guidance=settings.guidance_scale)
     side = max(1, round(pictures**0.5))

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="vignettes")
     options = parser.parse_args()
-    standard = presets.advised(options.model)
+    standard = presets.advised(options.model, "exact")
     sweep = [standard.but(steps=steps, guidance_scale=scale) for steps, scale in product(STEPS, GUIDANCE)]
     kinds = {"alike": jobs(options.model, [standard], range(16)), "mixed": jobs(options.model, sweep, range(2))}
     list(render(kinds["alike"][:2]))  # loads the model

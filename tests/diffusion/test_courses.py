@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline
 from PIL import Image
-from test_rendering import by_job, difference, job
+from test_rendering import by_job, difference, in_one_batch_and_alone, job
 
 from synth.diffusion.schedulers import schedule
 from synth.errors import InputError
@@ -49,13 +49,6 @@ def half_mask(size: int = 64) -> Image.Image:
 def over(model, source: Image.Image, mask: Image.Image | None = None, **changes):
     digests = {"source": pixel_digest(source)} | ({"mask": pixel_digest(mask)} if mask else {})
     return replace(job(model, **changes), **digests)
-
-
-def in_one_batch_and_alone(jobs, **how):
-    together = by_job(render(jobs, device="cpu", batch_size=len(jobs), **how))
-    alone = by_job(result for one in jobs for result in render([one], device="cpu", batch_size=1, **how))
-    assert {result.status for result in together.values()} == {"done"}
-    return [difference(together[one.key].image, alone[one.key].image) for one in jobs]
 
 
 @pytest.mark.parametrize("model", ["sd", "sdxl"])

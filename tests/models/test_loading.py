@@ -50,8 +50,18 @@ def test_the_last_pipeline_is_kept_until_another_is_asked_for(tiny_sd, tiny_sdxl
 def test_a_pipeline_comes_without_safety_checker_in_the_dtype_asked_for(tiny_sd, capfd):
     pipeline = load(resolve(str(tiny_sd), "renderer"), "cpu", "bfloat16")
     assert pipeline.safety_checker is None
-    assert pipeline.unet.dtype == pipeline.vae.dtype == pipeline.text_encoder.dtype == torch.bfloat16
+    assert pipeline.unet.dtype == pipeline.vae.dtype == torch.bfloat16
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_cpu_computes_more_slowly_in_bfloat16_stays_in_float32(tiny_sdxl):
+    pipeline = load(resolve(str(tiny_sdxl), "renderer"), "cpu", "bfloat16")
+    assert pipeline.text_encoder.dtype == pipeline.text_encoder_2.dtype == torch.float32
+    for part in (pipeline.unet, pipeline.vae):
+        norms = [module for module in part.modules() if isinstance(module, torch.nn.GroupNorm)]
+        assert norms and {norm.weight.dtype for norm in norms} == {torch.float32}
+    normal = norms[0](torch.ones(1, norms[0].num_channels, 2, 2, dtype=torch.bfloat16))
+    assert normal.dtype == torch.bfloat16
 
 
 def test_loras_are_laid_on_top_with_their_weights(tiny_sd, lora, tmp_path):

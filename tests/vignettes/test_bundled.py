@@ -3,13 +3,14 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer, GPT2LMHeadModel, GPT2Tokenizer
 
 from synth.expansion import expand
 from synth.jobs import Job, Settings
-from synth.presets import BUNDLED, resolve
+from synth.presets import BUNDLED, SPEEDS, advised, resolve
 from synth.rendering import render
 from synth.vignettes.attributes import SUBJECTS
 from synth.vignettes.captions import parse, plain_caption
@@ -49,9 +50,10 @@ def test_plain_diffusers_draws_what_synth_draws():
         assert np.abs(np.asarray(one, int) - np.asarray(other.image, int)).max() <= 1
 
 
-def test_the_renderer_draws_what_captions_say():
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_the_renderer_draws_what_captions_say(speed):
     items = read_list()[:6]
-    pictures = [result.image for result in render(jobs([item.caption for item in items], Settings()))]
+    pictures = [result.image for result in render(jobs([item.caption for item in items], advised("vignettes", speed)))]
     readings = Judge.load().read(pictures)
     right = [
         seen[name] == value
