@@ -15,7 +15,8 @@ from synth.train.params import KINDS, Params, Train
 
 ACTIONS = ("data", *KINDS, "evaluate", "promote", "best", "config", "sagemaker", "vignettes")
 CONFIGS = ("two_cpu_processes", "gpus", "fsdp")
-STAGES = ("vae", "judge", "tokenizers", "clip", "unet", "gpt2")  # what --stage all runs; "export" replaces what ships
+# What --stage all runs; "export" replaces what ships.
+STAGES = ("vae", "judge", "tokenizers", "clip", "unet", "gpt2", "upscaler")
 # Options that say nothing to a kind of model; in a params.yaml for all of them they may stand.
 FOREIGN = {
     "unet": ("kind",),
@@ -82,8 +83,7 @@ def train(arguments: Namespace) -> int:
 
 def read_params(arguments: Namespace) -> Params:
     """The parameters of --params, or the defaults, with what the other options say."""
-    params = Params.read(arguments.params) if arguments.params else Params()
-    return params.but("train", **given(arguments, Train) | {"kind": arguments.kind})
+    return _params(arguments).but("train", **given(arguments, Train) | {"kind": arguments.kind})
 
 
 def evaluate(arguments: Namespace) -> int:
@@ -105,7 +105,8 @@ def promote(arguments: Namespace) -> int:
 def best(arguments: Namespace) -> int:
     from synth.train.registry import best as fetch
 
-    folder, champion, beaten = fetch(_track(arguments), arguments.out)
+    track = _track(arguments).of(arguments.kind or _params(arguments).train.kind)
+    folder, champion, beaten = fetch(track, arguments.out)
     print(f"{folder} has {champion}; it beat {beaten or 'nobody: it was the first'}")
     return 0
 
@@ -116,11 +117,15 @@ def config(arguments: Namespace) -> int:
     return 0
 
 
+def _params(arguments: Namespace) -> Params:
+    return Params.read(arguments.params) if arguments.params else Params()
+
+
 def _track(arguments: Namespace) -> Any:
     """Where the registry is: --uri, or track.uri of --params, or MLflow's own file here."""
     from dataclasses import replace
 
-    track = (Params.read(arguments.params) if arguments.params else Params()).track
+    track = _params(arguments).track
     uri = arguments.uri or (track.uri if track.uri != "off" else "sqlite:///mlflow.db")
     return replace(track, uri=uri)
 
@@ -182,6 +187,8 @@ def _register_best(actions: Any) -> None:
         "synth train best --out champion",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("champion"), metavar="FOLDER", help="default: champion")
+    what = f"whose champion, where track.model names none: {', '.join(KINDS)} (default: train.kind, or unet)"
+    parser.add_argument("--kind", choices=KINDS, metavar="KIND", help=what)
     _add_registry(parser)
 
 

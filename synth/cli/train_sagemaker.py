@@ -55,9 +55,9 @@ def sagemaker(arguments: Namespace) -> int:
 
 def _has(params: Params, name: str) -> bool:
     """Whether a field of the section sagemaker was given, or AWS's own configuration has it."""
-    import boto3
+    from synth.train.cloud.account import own_region
 
-    return bool(getattr(params.sagemaker, name) or (name == "region" and boto3.Session().region_name))
+    return bool(getattr(params.sagemaker, name) or (name == "region" and own_region()))
 
 
 def _record(run: Path, params: Params) -> None:

@@ -46,13 +46,17 @@ def variant(params: Params, others: Sequence[Params]) -> Html:
 
 
 def figures_table(evaluation: Evaluation, before: Sequence[Figure] = (), after: Sequence[Figure] = ()) -> Html:
-    """Each figure before and after with its 95% interval, and what it means; more of them may be added."""
+    """Each figure before and after with its 95% interval, and what it means; more of them may be added.
+
+    Below it what pins the CLIP that gave some of them.
+    """
     old = {figure.name: figure for figure in (*evaluation.before, *before)}
     rows = [
         [_label(new.name), _with_interval(old.get(new.name)), _with_interval(new), _meaning(new.name)]
         for new in (*evaluation.figures, *after)
     ]
-    return table(["", "before", "after", "what it tells"], rows, "figures")
+    clip = f"<p>CLIP score and KID: by the features of {escape(evaluation.clip)}</p>" if evaluation.clip else ""
+    return Html(table(["", "before", "after", "what it tells"], rows, "figures") + clip)
 
 
 def uses(run: Run, caption: str) -> Html:

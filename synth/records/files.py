@@ -2,9 +2,15 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from synth.errors import StudyError
+
+LOCK = ".lock"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -50,6 +56,29 @@ def remedy_for(message: str) -> str:
     if "locked" in message:
         return "another process is using it: wait for that one to finish"
     return "choose a folder that exists and that you may write to"
+
+
+@contextmanager
+def claimed(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a folder, made if need be; the system releases it when its process dies, however it dies.
+
+    wait: until another process that holds it is done; else StudyError says that it is in use. StudyError also for a
+    folder that cannot be written.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise StudyError(f"{folder} is in use by another process; wait for that one to finish") from None
+    except FileExistsError:
+        raise StudyError(f"{folder} is a file; choose another name") from None
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be written ({error.strerror}); {remedy_for(str(error))}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sweep_temporaries(folder: Path) -> None:

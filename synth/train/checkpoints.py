@@ -6,9 +6,11 @@ at, and what is needed to render with it. No pickles: a checkpoint from elsewher
 anything. No random state: what happens at a step is drawn from the recipe's seed and the step.
 """
 
+import errno
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,9 @@ from safetensors.torch import save_file
 from synth.errors import ModelError, StudyError, SynthError, TrainError
 from synth.models.devices import is_out_of_memory
 from synth.records.files import sync_folder
+
+# What more room, or permission, is the remedy for.
+UNWRITABLE = {"ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO"}
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> Path:
@@ -61,16 +66,21 @@ def _told(error: BaseException | None, folder: Path) -> TrainError | None:
     """What an error of the disk or the memory means for a training; None for any other."""
     if isinstance(error, StudyError):  # of write_atomically
         error = error.__cause__
-    if isinstance(error, OSError):
-        return _full(error.filename or folder.parent, error.strerror or str(error), folder)
     if error is None or isinstance(error, SynthError):
         return None
-    if "(os error " in str(error):  # safetensors and tokenizers, which are written in Rust
-        return _full(folder.parent, str(error), folder)
+    if errno.errorcode.get(_number(error)) in UNWRITABLE:
+        reason = getattr(error, "strerror", None) or str(error)
+        return _full(getattr(error, "filename", None) or folder.parent, reason, folder)
     if is_out_of_memory(error):
         remedy = "use more parts (accumulate), gradient_checkpointing, or a smaller batch_size or lora_rank"
         return TrainError(f"the memory is too small for this training: {remedy}; {_last_good_is(folder)}")
     return None
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of an error, also where it stands in the text only: safetensors and tokenizers are Rust."""
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return error.errno if isinstance(error, OSError) else int(told[1]) if told else None
 
 
 def _full(path: Path | str, reason: str, folder: Path) -> TrainError:
@@ -132,6 +142,20 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"))
 
 
-def last_good(folder: Path) -> str:
-    """The newest checkpoint's path, or "none"."""
-    return str((checkpoints(folder) or ["none"])[-1])
+def last_good(folder: Path, failed: int | None = None) -> str:
+    """The newest checkpoint's path, or "none".
+
+    failed: the step that went wrong. A checkpoint of that very step has the weights that it went wrong with, so it
+    counts only if it was validated: no figure that is not finite is ever saved.
+    """
+    good = [path for path in checkpoints(folder) if failed is None or step_of(path) < failed or _is_validated(path)]
+    return str((good or ["none"])[-1])
+
+
+def step_of(path: Path) -> int:
+    """The step that a checkpoint was written after."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def _is_validated(path: Path) -> bool:
+    return bool(read_facts(path).get("figures"))

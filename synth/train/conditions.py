@@ -16,6 +16,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from synth.diffusion.embedding import Embedder
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
+from synth.records.files import claimed
 from synth.train.clip import encode_captions
 from synth.train.processes import Batch
 from synth.train.rows import writing_rows
@@ -72,12 +73,13 @@ class CachedText:
         return arguments
 
     def _load(self, pipeline: StableDiffusion, folder: Path) -> np.ndarray:
-        """Map the states from `folder`, after computing those that are not there."""
+        """Map the states from `folder`, after one of the processes that need them has computed them."""
         done = folder / "done"
         if not done.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            self._encode(pipeline, folder)
-            done.touch()
+            with claimed(folder, wait=True):
+                if not done.exists():
+                    self._encode(pipeline, folder)
+                    done.touch()
         if _is_xl(pipeline):
             self.pooled = np.load(folder / "pooled.npy", mmap_mode="r")
         return np.load(folder / "states.npy", mmap_mode="r")

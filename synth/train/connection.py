@@ -12,17 +12,20 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from synth.errors import InputError, SynthError
+from synth.jobs import content_key
 from synth.records.files import write_atomically
 from synth.train.params import Track
+from synth.train.run_folder import FACTS, free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 T = TypeVar("T")
 OFF = "off"
+NOTE = "tracking.json"
 ANSWER = 5  # seconds for a request
 CONNECT = 20  # seconds for the first answer; MLflow itself retries a database for minutes
 TRANSFER = 600  # seconds for a file: a server may store it elsewhere before it answers
@@ -69,7 +72,7 @@ def talking(track: Track, seconds: int = ANSWER) -> Iterator[None]:
     Whatever goes wrong there is an InputError that names `track.uri`: stores and plug-ins raise errors of any kind.
     """
     before = {name: os.environ.get(name) for name in (TIMEOUT, RETRIES)}
-    os.environ[TIMEOUT] = str(max(seconds, int(before[TIMEOUT] or 0)))
+    os.environ[TIMEOUT] = str(max(seconds, _whole_seconds(before[TIMEOUT])))
     os.environ[RETRIES] = before[RETRIES] or "1"
     try:
         yield
@@ -82,6 +85,13 @@ def talking(track: Track, seconds: int = ANSWER) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _whole_seconds(text: str | None) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:
+        raise InputError(TIMEOUT, text, "set this environment variable to whole seconds, such as 30") from None
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
@@ -107,16 +117,30 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 def open_run(client: "MlflowClient", track: Track, run_folder: Path, name: str = "") -> str:
     """The id of the MLflow run that belongs to a run folder: that in its tracking.json, or a new one."""
-    file = run_folder / "tracking.json"
-    known = _noted(file)
-    if known.get("uri") == without_secrets(track.uri):
-        old = found(client.get_run, str(known.get("run")))
-        if old is not None and old.info.lifecycle_stage == "active":
-            return old.info.run_id
+    noted = noted_run(track, run_folder)
+    old = found(client.get_run, noted) if noted else None
+    if old is not None and old.info.lifecycle_stage == "active":
+        return old.info.run_id
     run_folder.mkdir(parents=True, exist_ok=True)
     run = client.create_run(_experiment(client, track), run_name=name or run_folder.resolve().name).info.run_id
-    write_atomically(file, json.dumps({"uri": without_secrets(track.uri), "run": run}).encode())
+    note = {"uri": without_secrets(track.uri), "run": run, "training": _training(run_folder)}
+    write_atomically(run_folder / NOTE, json.dumps(note).encode())
     return run
+
+
+def noted_run(track: Track, run_folder: Path) -> str | None:
+    """The id of the MLflow run that a run folder's tracking.json names, if it is of this MLflow and this training."""
+    noted = _object(run_folder / NOTE)
+    here = noted.get("uri") == without_secrets(track.uri) and noted.get("training") == _training(run_folder)
+    return str(noted.get("run")) if here else None
+
+
+def _training(run_folder: Path) -> str:
+    """What tells a training from others that were in its folder: its data, its base and its seed, and how it learns."""
+    facts = _object(run_folder / FACTS)
+    params = facts.get("params", {})
+    learned = {name: value for name, value in params.items() if name not in free(params.get("kind", ""))}
+    return content_key([facts.get("data"), facts.get("base"), learned])
 
 
 def found(get: Callable[..., T], *key: str) -> T | None:
@@ -141,12 +165,13 @@ def without_secrets(text: str) -> str:
     return re.sub(r"(://[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)
 
 
-def _noted(file: Path) -> dict[str, str]:
+def _object(file: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none."""
     try:
-        noted = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return noted if isinstance(noted, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _experiment(client: "MlflowClient", track: Track) -> str:
@@ -156,9 +181,18 @@ def _experiment(client: "MlflowClient", track: Track) -> str:
     return client.create_experiment(track.experiment, artifact_location=_artefacts(track.uri))
 
 
+def is_new(track: Track) -> bool:
+    """Whether `track.uri` is an SQLite database that does not exist yet: to ask it would make it."""
+    database = _database(track.uri)
+    return database is not None and not database.exists()
+
+
 def _artefacts(uri: str) -> str | None:
     """Beside an SQLite database; None, which is the server's own place, for anything else."""
+    database = _database(uri)
+    return (database.resolve().parent / "mlartifacts").as_uri() if database else None
+
+
+def _database(uri: str) -> Path | None:
     scheme, _, database = uri.partition(":///")
-    if not scheme.startswith("sqlite"):
-        return None
-    return (Path(database.partition("?")[0]).resolve().parent / "mlartifacts").as_uri()
+    return Path(database.partition("?")[0]) if scheme.startswith("sqlite") else None

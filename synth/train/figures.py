@@ -60,6 +60,7 @@ def curves(histories: Sequence[History]) -> NotebookFigure:
             _draw_losses(left, histories[0])
             _draw_listening(right, histories[0])
         else:
+            _check_alike(histories)
             _draw_several(left, right, histories)
         for axes in (left, right):
             axes.set(xlabel="step", xlim=(0, max(1, *(history.steps for history in histories))))
@@ -116,18 +117,29 @@ def shares(before: Sequence[Figure], after: Sequence[Figure], title: str, note: 
 
 
 def errors_by_timestep(evaluation: Evaluation) -> NotebookFigure:
-    """A renderer's error in ten parts of its schedule, from little noise to little else, with captions and without."""
+    """A renderer's error in ten parts of its schedule, from little noise to little else, with captions and without.
+
+    The bands are 95% intervals over pictures.
+    """
     with style():
         figure, axes = new_axes(width=7.6, height=3.2)
         for name, colour, label in (("none", MUTED, "no caption"), ("loss", ACCENT, "its own caption")):
-            values = evaluation.by_timestep[name]
-            places = (np.arange(len(values)) + 0.5) * 100 / len(values)
-            axes.plot(places, values, "o-", color=colour, lw=2, ms=4.5, label=label)
+            parts = evaluation.by_timestep[name]
+            places = (np.arange(len(parts)) + 0.5) * 100 / len(parts)
+            value, low, high = np.array([_ends(part) for part in parts]).T
+            axes.fill_between(places, low, high, color=colour, alpha=0.18, lw=0)
+            axes.plot(places, value, "o-", color=colour, lw=2, ms=4.5, label=label)
         axes.set(xlabel="% of the noise schedule: little noise at the left, little else at the right", ylabel="loss")
         axes.set(xlim=(0, 100), ylim=(0, None))
         axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-        set_title(axes, "Where does it err?", "after the training, on held-out pictures")
+        set_title(axes, "Where does it err?", "after the training, on held-out pictures, with 95% intervals")
     return figure
+
+
+def _ends(part: Figure | None) -> tuple[float, float, float]:
+    """Value, low and high, NaN where they are not known."""
+    found = (part.value, part.low, part.high) if part else (math.nan,) * 3
+    return tuple(value if math.isfinite(value) else math.nan for value in found)
 
 
 def comparison(runs: Runs) -> NotebookFigure:
@@ -135,21 +147,24 @@ def comparison(runs: Runs) -> NotebookFigure:
     histories = [history for history in _histories(runs) if not history.validations.empty]
     if not histories:
         raise InputError("runs", str(runs), "give trainings that were validated at least once")
+    _check_alike(histories)
     metric = histories[0].metric
-    names = dict(zip(differences(histories), histories, strict=True))
-    names = dict(sorted(names.items(), key=lambda item: item[1].best[metric], reverse=metric in HIGHER))
+    named = list(zip(differences(histories), histories, strict=True))
+    named.sort(key=lambda item: item[1].best[metric], reverse=metric in HIGHER)
     columns = {
-        f"{metric} on held-out pictures": [history.best[metric] for history in names.values()],
-        "how much the caption helps": [history.listens for history in names.values()],
-        "seconds a step": [history.seconds for history in names.values()],
+        f"{metric} on held-out {'texts' if histories[0].params.get('kind') == 'gpt2' else 'pictures'}": [
+            history.best[metric] for _, history in named
+        ],
+        "how much the caption helps": [history.listens for _, history in named],
+        "seconds a step": [history.seconds for _, history in named],
     }
     with style():
-        figure = NotebookFigure(figsize=(10.6, 1.2 + 0.4 * len(names)), layout="constrained")
+        figure = NotebookFigure(figsize=(10.6, 1.2 + 0.4 * len(named)), layout="constrained")
         panels = figure.subplots(1, 3, sharey=True)
         for axes, (what, values) in zip(panels, columns.items(), strict=True):
             _draw_dots(axes, values)
             axes.set_xlabel(what)
-        panels[0].set_yticks(range(len(names)), [legible(name) for name in names])
+        panels[0].set_yticks(range(len(named)), [legible(name) for name, _ in named])
         set_title(panels[0], "Which is best?", "named by what differs")
     return figure
 
@@ -157,6 +172,15 @@ def comparison(runs: Runs) -> NotebookFigure:
 def _histories(runs: Runs) -> list[History]:
     several = [runs] if isinstance(runs, (Path, str)) else list(runs)
     return [History.read(run) for run in several]
+
+
+def _check_alike(histories: Sequence[History]) -> None:
+    """InputError unless all histories' figures mean the same."""
+    for name in ("kind", "prediction"):
+        found = sorted({str(history.params[name]) for history in histories if history.params})
+        if len(found) > 1:
+            remedy = f"compare trainings of one {name}, not of {' and '.join(found)}: their figures mean other things"
+            raise InputError("runs", ", ".join(str(history.folder) for history in histories), remedy)
 
 
 def _draw_losses(axes: Axes, history: History) -> None:

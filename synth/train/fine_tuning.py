@@ -14,15 +14,16 @@ from synth.presets import advised, resolve
 from synth.records.files import write_atomically
 from synth.train.data.preparation import prepare
 from synth.train.data.prepared import FACTS, PreparedSet
-from synth.train.data.sources import detect
+from synth.train.data.sources import detect, files_key
 from synth.train.drawings import Asked, draw
 from synth.train.evaluation import Evaluation, evaluate
+from synth.train.experiments import fetch_experiments
 from synth.train.params import Data, Evaluate, Params, Train
 from synth.train.runs import Run, train
 from synth.train.sweeps import own_folder, variants
 from synth.vignettes.lessons import write_lesson
 
-LESSON = "lesson"
+LESSON, DVC = "lesson", "dvc"
 ROWS = 4  # validations of a training, each of which draws a row of samples
 DRAW_STEPS = 12  # of the scheduler for each picture: fewer than advised, and enough to tell
 
@@ -38,7 +39,8 @@ class FineTuning:
     model: what it starts from: a preset, hub id or folder.
     steps, lora_rank, learning_rate: as in Train. seed: of the lesson and of the training.
     sweep: trainings with each combination of these values instead of one, as `sweeps.variants` reads it.
-    runs: other trainings to compare with: a folder that holds them, or a pattern such as "trials/*/run"; "" for none.
+    runs: other trainings to compare with: a folder that holds them, a pattern such as "trials/*/run", or "dvc" for what
+        `dvc exp run` left in this repository; "" for none.
     drawn: pictures that are drawn before and after, to be counted.
     out: folder of everything that is made. device: as in `choose_device`.
     """
@@ -93,11 +95,16 @@ class FineTuning:
         found = variants(params, self.sweep) if self.sweep.strip() else [params]
         if {(item.train.kind, item.train.base) for item in found} != {("unet", self.model)}:
             raise InputError("sweep", self.sweep, "leave kind and base out: all trainings are of one model's UNet")
+        if len({item.train.prediction for item in found}) > 1:
+            remedy = "use one prediction: losses of noise and of v are in different units"
+            raise InputError("sweep", self.sweep, remedy)
         return found
 
     @cached_property
     def others(self) -> list[Path]:
         """The folders of the trainings to compare with."""
+        if self.runs.strip() == DVC:
+            return fetch_experiments(Path(self.out) / "experiments")
         return find_runs(self.runs)
 
     def prepare(self) -> PreparedSet:
@@ -105,7 +112,7 @@ class FineTuning:
         if self._is_prepared:
             return PreparedSet.open(self.data)
         data = self.variants[0].data
-        state = [] if self.is_lesson else _files(Path(self.data))
+        state = "" if self.is_lesson else files_key(data)
         out = Path(self.out) / f"data-{content_key([asdict(data), state])[:6]}"
         if self.is_lesson and not (out / FACTS).is_file():
             write_lesson(Path(data.source), self.pictures, self.size, rehearsal=self.rehearsal, seed=self.seed)
@@ -122,7 +129,7 @@ class FineTuning:
     def pair(self, asked: Sequence[Asked], run: Run, size: int) -> tuple[list[Image.Image], list[Image.Image]]:
         """Pictures of captions by the model it starts from and by a run's best, from the same noise."""
         how = self.variants[0].evaluate
-        settings = advised(self.model).but(steps=how.steps, width=size, height=size)
+        settings = advised(self.model, "exact").but(steps=how.steps, width=size, height=size)
         kept = Path(self.out) / "drawings"
         before, after = (draw(asked, model, settings, kept, self.device) for model in (self.model, str(run.best)))
         return before, after
@@ -166,9 +173,3 @@ def find_runs(pattern: str) -> list[Path]:
 def best(done: Sequence[Run]) -> Run:
     """The training that came to the lowest loss on held-out pictures, the first of equals."""
     return min(done, key=lambda run: run.figures["loss"])
-
-
-def _files(folder: Path) -> list[tuple[str, int, int]]:
-    """What tells whether a folder has changed: names, sizes and times; nothing for what is no folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(str(path.relative_to(folder)), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]

@@ -104,9 +104,11 @@ class Gpt2Task:
         return {"loss": sum(costs) / sum(tokens)}
 
     @torch.inference_mode()
-    def text_costs(self) -> np.ndarray:
-        """Cross-entropy in nats a token of each held-out text: (n,)."""
-        return np.array([self.loss(self._batch([text]))[0].item() for text in self.held_out])
+    def text_costs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each held-out text the cross-entropy in nats a token, and its tokens: (n,) each."""
+        batches = [self._batch([text]) for text in self.held_out]
+        tokens = np.array([1 / batch["weight"][0].item() for batch in batches])
+        return np.array([self.loss(batch)[0].item() for batch in batches]), tokens
 
     def sample(self) -> tuple[None, Figures]:
         """A language model has no picture to show."""

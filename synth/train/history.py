@@ -1,6 +1,7 @@
 """What a training run's folder tells of how it went: losses, validations, samples, and how it differs from others."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,9 +15,10 @@ from synth.models.weights import read_json
 from synth.train.data.prepared import PreparedSet
 from synth.train.loop import Figures, read_log
 from synth.train.params import Params
+from synth.train.run_folder import FACTS
 from synth.train.samples import shown_captions
 
-HIGHER = ("psnr",)  # of what trainings are validated by, the figures that should rise
+HIGHER = ("psnr", "retrieval")  # of what trainings are validated by, the figures that should rise
 WATCHING = ("validate_every", "checkpoint_every", "keep_last", "keep_best")  # they change nothing that is learned
 
 
@@ -77,9 +79,12 @@ class History:
 
     @cached_property
     def params(self) -> dict[str, Any]:
-        """The training's parameters as plain values."""
-        file = self.folder / "params.yaml"
-        return Params.read(file).as_dict()["train"] if file.is_file() else {}
+        """The training's parameters as plain values, and the first digits of its data's digest."""
+        file, facts = self.folder / "params.yaml", self.folder / FACTS
+        if not file.is_file():
+            return {}
+        data = {"data": read_json(facts)["data"][:6]} if facts.is_file() else {}
+        return Params.read(file).as_dict()["train"] | data
 
     @property
     def samples(self) -> dict[int, Path]:
@@ -97,11 +102,21 @@ class History:
 
 
 def differences(histories: Sequence[History]) -> list[str]:
-    """For each of several runs the parameters in which they differ, "lora_rank 8, steps 60"; its folder if in none."""
+    """For each of several runs the parameters in which they differ, "lora_rank 8, steps 60".
+
+    Those that differ in none, or as another does, are told by their folders too, from where these part.
+    """
     names = dict.fromkeys(name for history in histories for name in history.params if name not in WATCHING)
     differing = [name for name in names if len({repr(history.params.get(name)) for history in histories}) > 1]
     labels = [", ".join(f"{name} {history.params.get(name)}" for name in differing) for history in histories]
     return [
-        label if label and labels.count(label) == 1 else f"{history.folder.name} {label}".strip()
-        for label, history in zip(labels, histories, strict=True)
+        label if label and labels.count(label) == 1 else f"{folder} {label}".strip()
+        for label, folder in zip(labels, _places([history.folder for history in histories]), strict=True)
     ]
+
+
+def _places(folders: Sequence[Path]) -> list[str]:
+    """Folders as they are called from the one that holds them all."""
+    paths = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    return [path.relative_to(common).as_posix() for path in paths]

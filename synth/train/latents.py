@@ -9,8 +9,9 @@ from diffusers import AutoencoderTiny
 from torch import nn
 from tqdm import tqdm
 
+from synth.models.devices import native_bf16
+from synth.records.files import claimed
 from synth.train.arrays import to_tensor
-from synth.train.loop import native_bf16
 from synth.train.rows import writing_rows
 from synth.train.vae import Autoencoder
 
@@ -19,13 +20,14 @@ def cached_latents(vae: Autoencoder, pictures: np.ndarray, file: Path, *, batch_
     """Latents of pictures (uint8, (n, side, side, 3)) as float16 (n, channels, side / 8, side / 8), not scaled.
 
     They are mapped from `file`, which is named by whoever calls after the autoencoder and the pictures. Of a posterior
-    it is the mean.
+    it is the mean. Of several processes one computes them, and the others wait.
     """
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".part")
-        encode_into(vae, pictures, unfinished, batch_size=batch_size)
-        unfinished.replace(file)
+        with claimed(file.parent, wait=True):
+            if not file.exists():
+                unfinished = file.with_suffix(".part")
+                encode_into(vae, pictures, unfinished, batch_size=batch_size)
+                unfinished.replace(file)
     return np.load(file, mmap_mode="r")
 
 

@@ -3,6 +3,7 @@
 A `Learner` has a task for the loop, the facts that its checkpoints need to be rendered, and a way to write the model.
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,13 @@ def vae_learner(params: Params, data: PreparedSet, processes: Processes) -> Lear
     return Learner(task, lambda folder: _export_renderer(pipeline, start, folder), {"start": start.as_dict()})
 
 
+def check_clip(train: Train, *, sharded: bool = False) -> None:
+    """InputError for a CLIP whose weights are to be shared out."""
+    if train.kind == "clip" and sharded:
+        remedy = "use the configuration gpus for a clip: it is small, and its temperature is a number that FSDP refuses"
+        raise InputError("distributed_type", "FSDP", remedy)
+
+
 def clip_learner(params: Params, data: PreparedSet, processes: Processes) -> Learner:
     """Both towers of a CLIP."""
     train = params.train
@@ -131,7 +139,7 @@ def _start(train: Train, base: ModelRef, component: str, pipeline: DiffusionPipe
 
 
 def _ends_in_noise(pipeline: DiffusionPipeline) -> bool:
-    """Whether nothing is left of a picture at the last timestep (Lin et al. 2023)."""
+    """Whether nothing is left of a picture at the last timestep (Lin et al. 2024)."""
     return bool(DDIMScheduler.from_config(pipeline.scheduler.config).alphas_cumprod[-1] < 1e-8)
 
 
@@ -171,8 +179,16 @@ class Scaled:
 
 
 def cache_folder(data: PreparedSet) -> Path:
-    """Where what is computed from a prepared set is kept: beside the set, which stays as it is, by its content."""
-    return data.folder.with_name(f"{data.folder.name}.cache") / data.digest[:12]
+    """Where what is computed from a prepared set is kept: beside the set, which stays as it is, by its content.
+
+    What was kept of contents that the set had before is removed.
+    """
+    home = data.folder.with_name(f"{data.folder.name}.cache")
+    own = home / data.digest[:12]
+    for other in home.glob("[0-9a-f]" * 12):
+        if other != own:
+            shutil.rmtree(other, ignore_errors=True)
+    return own
 
 
 def _caption(data: PreparedSet) -> Callable[[int, Any], str]:

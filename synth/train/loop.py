@@ -22,6 +22,7 @@ from torch import nn
 from tqdm import tqdm
 
 from synth.errors import ModelError, TrainError
+from synth.models.devices import native_bf16
 from synth.train.checkpoints import checkpoints, last_good, load_checkpoint, read_facts, rotate, save_checkpoint, sweep
 from synth.train.processes import Batch, Processes, Whole
 from synth.train.recipe import Recipe
@@ -56,11 +57,9 @@ class Task(Protocol):
         """A picture of what the averaged weights can do, or None, and figures read off it, if any."""
 
 
-def native_bf16(device: str) -> bool:
-    """Whether bf16 matrix products run on the hardware's own units: any recent GPU, CPUs with AMX."""
-    if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and bool(torch.backends.cpu.get_cpu_capability()) and torch.cpu._is_amx_tile_supported()
+def uses_bf16(recipe: Recipe, device: str) -> bool:
+    """What the recipe's precision comes to on a device."""
+    return recipe.precision == "bf16" or (recipe.precision == "auto" and native_bf16(device))
 
 
 class Trainer:
@@ -95,7 +94,7 @@ class Trainer:
         self.whole, self.optimizer = self.processes.accelerator.prepare(Whole(task.modules), optimizer)
         self.parameters = self._trained()
         self.average = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
-        self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and native_bf16(self.device))
+        self.bf16 = uses_bf16(recipe, self.device)
         self.step, self.figures, self.usual = 0, {}, {}
         self.log_every = min(20, max(1, recipe.steps // 50))
         self.log_path = self.folder / "log.jsonl"
@@ -171,12 +170,13 @@ class Trainer:
         for name, value in found.items():
             usual = self.usual.get(name, value)
             if not math.isfinite(value) or (limit and value > limit * usual):
-                raise TrainError(
-                    f"{self.task.name}: the {name} is {value:.4g} at step {self.step}, where {usual:.4g} is usual; "
-                    f"the last good checkpoint is {last_good(self.folder / 'checkpoints')}: look at the data, or "
-                    "start in another folder with a lower learning rate"
-                )
+                raise self._gone_wrong(f"the {name} is {value:.4g} at step {self.step}, where {usual:.4g} is usual")
             self.usual[name] = self.REMEMBERED * usual + (1 - self.REMEMBERED) * value
+
+    def _gone_wrong(self, what: str) -> TrainError:
+        good = last_good(self.folder / "checkpoints", self.step)
+        remedy = "look at the data, or start in another folder with a lower learning rate"
+        return TrainError(f"{self.task.name}: {what}; the last good checkpoint is {good}: {remedy}")
 
     def _trained(self) -> dict[str, nn.Parameter]:
         return {
@@ -243,6 +243,9 @@ class Trainer:
                 path = self.folder / "samples" / f"step-{self.step:08d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 picture.save(path)
+        bad = [f"{name} is {value:.4g}" for name, value in figures.items() if not math.isfinite(value)]
+        if bad:
+            raise self._gone_wrong(f"the validated {' and '.join(bad)} at step {self.step}")
         self._log({f"validation_{name}": value for name, value in figures.items()})
         self.processes.wait()
         return figures
@@ -269,6 +272,8 @@ class Trainer:
         tensors = self.processes.collected(self._tensors())
         if not self.processes.main:
             return
+        if not all(tensor.isfinite().all() for tensor in tensors.values()):
+            raise self._gone_wrong(f"weights that are not finite came of step {self.step}, and are not saved")
         folder = self.folder / "checkpoints"
         facts = {"task": self.task.name, "recipe": asdict(self.recipe), "usual": self.usual, "figures": self.figures}
         save_checkpoint(folder, self.step, tensors, facts | self.facts)
@@ -291,9 +296,19 @@ class Trainer:
             read_facts(path)  # of one that is damaged the user hears now, and not when old ones are removed
         if found:
             self._restore(found[-1])
+        self._check_all_are_here()
         if self.processes.main:
             sweep(self.folder / "checkpoints")
             self._forget_log_after(self.step)
+
+    def _check_all_are_here(self) -> None:
+        """TrainError if some processes found another checkpoint than others."""
+        steps = self.processes.of_all(self.step)
+        if len(set(steps)) > 1:
+            raise TrainError(
+                f"{self.task.name}: the processes would go on from different steps ({', '.join(map(str, steps))}); "
+                f"let all machines see the same {self.folder / 'checkpoints'}, or copy it to each"
+            )
 
     @torch.no_grad()
     def _restore(self, path: Path) -> None:

@@ -4,10 +4,11 @@ Each section is a frozen dataclass whose docstring explains its fields; `Params`
 fields, and values of the wrong type, are an InputError that names the nearest right one.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin
+from typing import Any, ClassVar, Self, get_args, get_origin
 
 import yaml
 
@@ -134,6 +135,9 @@ class Train(Recipe):
             raise InputError("lora_rank", self.lora_rank, f"use 0: a {self.kind} is trained whole")
         if self.lora_alpha and not self.lora_rank:
             raise InputError("lora_alpha", self.lora_alpha, "give the adapter a lora_rank too, or leave it out")
+        if self.kind == "clip" and self.accumulate > 1:
+            remedy = "use 1: each picture is compared with all captions; gradient_checkpointing saves memory"
+            raise InputError("accumulate", self.accumulate, remedy)
         if self.text_encoder and self.kind != "unet":
             raise InputError("text_encoder", self.text_encoder, f"use 0: a {self.kind} has none")
         for name, neutral in (("prediction", "auto"), ("snr_gamma", 0.0)):
@@ -175,21 +179,26 @@ class Track:
 
     uri: of MLflow's tracking server, such as sqlite:///mlflow.db, or off.
     experiment: name under which runs are gathered.
-    model: name in MLflow's registry whose alias champion marks the best.
+    model: name in MLflow's registry whose alias champion marks the best; empty for synth-unet, synth-gpt2 and so on.
     metric: figure of the evaluation that decides which model is better.
     better: lower or higher.
     """
 
     uri: str = "off"
     experiment: str = "synth"
-    model: str = "synth-unet"
+    model: str = ""
     metric: str = "loss"
     better: str = "lower"
 
     def __post_init__(self) -> None:
-        for name in ("uri", "experiment", "model", "metric"):
+        for name in ("uri", "experiment", "metric"):
             check_text(name, getattr(self, name))
+        check_text("model", self.model, empty=True)
         check_choice("better", self.better, ("lower", "higher"))
+
+    def of(self, kind: str) -> Self:
+        """The same, with the name of the registry's model: models of different kinds do not compete."""
+        return self if self.model else replace(self, model=f"synth-{kind}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,15 +284,39 @@ class Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without the rule that of two fields with one name the last wins, unnoticed."""
+    """YAML 1.2's truth values and numbers, as DVC writes them (off is a text, 1e-05 a number); no name stands twice."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [
+            (tag, pattern) for tag, pattern in known if tag.rpartition(":")[2] not in ("bool", "float", "timestamp")
+        ]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # of PyYAML's converters, such as on !!timestamp x
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.YAMLError(f"{node.value!r} in line {node.start_mark.line + 1} is no {kind}") from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = []
-        for name, _ in node.value:
+        for name, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if name.value in seen:
                 raise yaml.YAMLError(f"{name.value!r} stands twice, again in line {name.start_mark.line + 1}")
             seen.append(name.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
+    list("-+.0123456789"),
+)
 
 
 def _made(cls: type, data: Any, where: str) -> Any:
@@ -315,7 +348,7 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     wanted, remedy = {
         bool: (bool, "give true or false"),
         int: (int, "give a whole number"),
-        float: ((int, float), "give a number (in YAML 1.0e-4, not 1e-4)"),
+        float: ((int, float), "give a number"),
         str: (str, "give a text, in quotes if it looks like a number"),
     }[kind]
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):

@@ -84,6 +84,12 @@ class Processes:
         tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
         return self.accelerator.reduce(tensor, "mean").tolist()
 
+    def of_all(self, value: int) -> list[int]:
+        """The number that each process has."""
+        if self.count == 1:
+            return [value]
+        return self.accelerator.gather(torch.tensor([value], device=self.device)).tolist()
+
     def main_first(self) -> AbstractContextManager:
         """A block that the main process goes through first, so that the others find what it has computed."""
         return self.accelerator.main_process_first()
@@ -101,7 +107,7 @@ class Processes:
                 found[name] = whole.to("cpu")
         return found
 
-    def part(self, modules: Iterable[nn.Module]) -> None:
+    def leave(self, modules: Iterable[nn.Module]) -> None:
         """Wait for all; then the main process has whole modules and goes on alone."""
         self.wait()
         put_together(modules, keep=self.main)

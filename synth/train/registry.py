@@ -2,19 +2,22 @@
 
 import math
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from synth.errors import InputError, ModelError
 from synth.measure.intervals import Figure
-from synth.models.weights import digest
-from synth.train.connection import TRANSFER, connect, found, open_run, talking
+from synth.models.weights import digest, read_json
+from synth.train.connection import TRANSFER, connect, found, is_new, open_run, talking
+from synth.train.measured import Measured, check_comparable, compare
 from synth.train.params import Track
 from synth.train.tracking import model_place
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import FileInfo
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION = "champion"
@@ -58,12 +61,13 @@ class Promotion:
     beaten: Version | None = None
 
 
-def register(run_folder: Path, model_folder: Path, figure: Figure, track: Track) -> Version:
+def register(run_folder: Path, model_folder: Path, measured: Measured, track: Track) -> Version:
     """Store a model's files in its training's MLflow run, and make them a version of `track.model`.
 
     The same files of the same run stay one version, whose figure is renewed. ModelError if there is no model, or its
     figure is no number; InputError if MLflow does not answer.
     """
+    figure = measured.figure
     if not model_folder.is_dir():
         raise ModelError(f"There is no model in {model_folder}; let the training end first.")
     if not all(math.isfinite(value) for value in (figure.value, figure.low, figure.high)):
@@ -73,7 +77,13 @@ def register(run_folder: Path, model_folder: Path, figure: Figure, track: Track)
     tags |= {name: repr(float(value)) for name, value in asdict(figure).items() if name != "name"}
     with talking(track, TRANSFER):
         run = open_run(client, track, Path(run_folder))
+        client.log_dict(run, measured.as_dict(), _measured_place(track, pinned))
         return _registered(client, track, run, pinned, tags) or _new_version(client, track, run, model_folder, tags)
+
+
+def _measured_place(track: Track, pinned: str) -> str:
+    """Where a run's artefacts have what a model's figure was made of, for the registry's model `track.model`."""
+    return f"measured/{track.model}/{pinned.removeprefix('sha256:')[:16]}.json"
 
 
 def _registered(client: "MlflowClient", track: Track, run: str, pinned: str, tags: dict[str, str]) -> Version | None:
@@ -88,19 +98,34 @@ def _registered(client: "MlflowClient", track: Track, run: str, pinned: str, tag
 
 def _new_version(client: "MlflowClient", track: Track, run: str, model_folder: Path, tags: dict[str, str]) -> Version:
     place = model_place(tags["digest"])
-    client.log_artifacts(run, str(model_folder), place)
+    if not _is_stored(client, run, model_folder, place):
+        client.log_artifacts(run, str(model_folder), place)
     if _model(client, track.model) is None:
         client.create_registered_model(track.model)
     source = f"{client.get_run(run).info.artifact_uri}/{place}"
     return Version.of(client.create_model_version(track.model, source, run_id=run, tags=tags))
 
 
+def _is_stored(client: "MlflowClient", run: str, folder: Path, place: str) -> bool:
+    """Whether the training has stored the model already: all of its files, in their full sizes."""
+    there = {item.path: item.file_size for item in _listed(client, run, place)}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return all(there.get(f"{place}/{path.relative_to(folder).as_posix()}") == path.stat().st_size for path in files)
+
+
+def _listed(client: "MlflowClient", run: str, place: str) -> Iterator["FileInfo"]:
+    for item in client.list_artifacts(run, place):
+        if item.is_dir:
+            yield from _listed(client, run, item.path)
+        else:
+            yield item
+
+
 def promote(version: Version, track: Track) -> Promotion:
     """Make `version` the champion if it is the first, or better than the champion by more than the noise of both.
 
-    Better means lower or higher as `track.better` says, and by more than hypot(h1, h2), where h1 and h2 are half of the
-    lengths of the two figures' 95% intervals: their half widths, combined in quadrature. InputError if the champion was
-    measured by another metric, or MLflow does not answer.
+    Better means lower or higher as `track.better` says; `measured.gain` tells what the noise is. InputError if the
+    champion was measured by another metric, on other data or in another way, or MLflow does not answer.
     """
     client = connect(track)
     with talking(track):
@@ -110,7 +135,9 @@ def promote(version: Version, track: Track) -> Promotion:
             return Promotion(True, "it is the first", version)
         if champion.number == version.number:
             return Promotion(False, "it is the champion already", champion)
-        promoted, reason = compare(version.figure, champion.figure, track.better)
+        new, old = _measured(client, track, version), _measured(client, track, champion)
+        check_comparable(new, old, track.model)
+        promoted, reason = compare(new, old, track.better)
         if not promoted:
             return Promotion(False, reason, champion)
         # The alias moves last, so that a champion always knows whom it beat.
@@ -119,16 +146,11 @@ def promote(version: Version, track: Track) -> Promotion:
         return Promotion(True, reason, version, champion)
 
 
-def compare(new: Figure, old: Figure, better: str) -> tuple[bool, str]:
-    """Whether `new` is better than `old` by more than the noise of both (see `promote`), and that in words."""
-    if new.name != old.name:
-        remedy = f"use {old.name}, by which the champion was measured, or another track.model"
-        raise InputError("track.metric", new.name, remedy)
-    gain = old.value - new.value if better == "lower" else new.value - old.value
-    noise = math.hypot(new.half_width, old.half_width)
-    verdict = "better" if gain > 0 else "worse" if gain < 0 else "no better"
-    ending = "more than" if gain > noise else "not more than"
-    return gain > noise, f"{new} is {verdict} than {old} by {abs(gain):.4g}, {ending} the noise of {noise:.4g}"
+def _measured(client: "MlflowClient", track: Track, version: Version) -> Measured:
+    """What a version's figure was made of, as it was registered."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = _measured_place(track, version.digest)
+        return Measured.from_dict(read_json(Path(client.download_artifacts(version.run, place, folder))))
 
 
 def best(track: Track, out: Path) -> tuple[Path, Version, Version | None]:
@@ -137,11 +159,14 @@ def best(track: Track, out: Path) -> tuple[Path, Version, Version | None]:
     `out` appears whole, or not at all. ModelError if there is no champion, or its files are not those that were
     registered; InputError if `out` has something else, or MLflow does not answer.
     """
+    nobody = ModelError(f"{track.model} has no champion in MLflow yet; promote a trained model first.")
+    if is_new(track):
+        raise nobody
     client, out = connect(track), Path(out)
     with talking(track):
         champion = _champion(client, track.model)
         if champion is None:
-            raise ModelError(f"{track.model} has no champion in MLflow yet; promote a trained model first.")
+            raise nobody
         beaten = client.get_model_version(track.model, champion.number).tags.get(BEAT)
         loser = _version(client, track.model, beaten) if beaten else None
     if not out.exists():

@@ -41,29 +41,51 @@ class Drawn:
     pictures: Sequence[Image.Image]
 
 
-def denoising_figures(
-    model: str, data: PreparedSet, how: Evaluate, device: str = "auto"
-) -> tuple[list[Figure], dict[str, list[float | None]]]:
-    """Mean squared errors of the UNet on validation pictures, with the caption and without, and their gap.
+@dataclass(frozen=True)
+class Denoising:
+    """How well a UNet removes noise from validation pictures.
 
-    Also the errors by timestep: means over ten equal parts of the schedule, None where none falls. Every picture is
-    noised `how.noises` times, at timesteps spread evenly over the schedule. Intervals are over pictures.
+    figures: its mean squared error with the caption ("loss") and without ("none"), and how much the caption helps
+    ("listens"), with intervals over pictures. values: of these, one for each picture. by_timestep: the errors in ten
+    equal parts of the schedule; None where none falls. units: what the errors are measured in.
     """
-    task, places = _task(model, data, choose_device(device)), data.indices("validation")
+
+    figures: list[Figure]
+    values: dict[str, list[float]]
+    by_timestep: dict[str, list[Figure | None]]
+    units: dict[str, str]
+
+
+def denoising_figures(model: str, data: PreparedSet, how: Evaluate, device: str = "auto") -> Denoising:
+    """The errors of a model's UNet; every picture is noised `how.noises` times, over the whole of the schedule."""
+    task, units = _task(model, data, choose_device(device))
+    places = data.indices("validation")
     captions = [data.records[place].captions[0] for place in places]
     timesteps = _timesteps(len(places), how.noises, len(task.alphas))
     errors = {
         "loss": _errors(task, places, captions, timesteps, how.seed),
         "none": _errors(task, places, [NO_CAPTION] * len(places), timesteps, how.seed),
     }
-    figures = [Figure.of_mean(name, values.mean(1)) for name, values in errors.items()]
-    figures.append(Figure.of_mean("listens", (errors["none"] - errors["loss"]).mean(1)))
-    parts = (timesteps * BINS // len(task.alphas)).ravel()
+    parts = timesteps * BINS // len(task.alphas)
     by_timestep = {
-        name: [float(found.mean()) if (found := values.ravel()[parts == part]).size else None for part in range(BINS)]
-        for name, values in errors.items()
+        name: [_in_part(name, found, parts == part) for part in range(BINS)] for name, found in errors.items()
     }
-    return figures, by_timestep
+    means = {name: found.mean(1) for name, found in errors.items()}
+    means["listens"] = means["none"] - means["loss"]
+    figures = [mean_figure(name, values) for name, values in means.items()]
+    return Denoising(figures, {name: values.tolist() for name, values in means.items()}, by_timestep, units)
+
+
+def mean_figure(name: str, values: np.ndarray) -> Figure:
+    """The mean of values, (n,), with its interval, which is infinite for a single one."""
+    return Figure.of_mean(name, values) if len(values) > 1 else Figure.of_few(name, values)
+
+
+def _in_part(name: str, errors: np.ndarray, chosen: np.ndarray) -> Figure | None:
+    """The mean over pictures of their errors, (pictures, noises), at the chosen of their timesteps."""
+    counts = chosen.sum(1)
+    there = counts > 0
+    return mean_figure(name, (errors * chosen).sum(1)[there] / counts[there]) if there.any() else None
 
 
 def draw(model: str, data: PreparedSet, how: Evaluate, device: str = "auto") -> Drawn:
@@ -74,7 +96,7 @@ def draw(model: str, data: PreparedSet, how: Evaluate, device: str = "auto") -> 
     places = data.indices("validation")[: how.pictures]
     captions = [data.records[place].captions[0] for place in places]
     size = data.params.size
-    settings = advised(model).but(steps=how.steps, guidance_scale=how.guidance_scale, width=size, height=size)
+    settings = advised(model, "exact").but(steps=how.steps, guidance_scale=how.guidance_scale, width=size, height=size)
     reference = resolve(model, "renderer")
     jobs = [
         Job(phrase=text, prompt=text, seed=how.seed + place, settings=settings, model=reference)
@@ -88,31 +110,34 @@ def draw(model: str, data: PreparedSet, how: Evaluate, device: str = "auto") -> 
     return Drawn(captions, [found[job.key] for job in jobs])
 
 
-def drawn_figures(drawn: Drawn, data: PreparedSet, clip: Clip) -> list[Figure]:
-    """CLIP score, KID against the validation pictures, and for vignettes each attribute's share right."""
+def drawn_figures(drawn: Drawn, data: PreparedSet, clip: Clip) -> tuple[list[Figure], dict[str, list[float]]]:
+    """CLIP score, KID against the validation pictures, and for vignettes each attribute's share right.
+
+    Also one value for each picture of those that are means of such values, which KID is not.
+    """
     places = data.indices("validation")
-    figures = [Figure.of_mean("clip_score", clip.score(drawn.pictures, drawn.captions))]
+    scores = clip.score(drawn.pictures, drawn.captions)
+    figures = [mean_figure("clip_score", scores)]
     if min(len(places), len(drawn.pictures)) >= SMALLEST:
         figures.append(kid(clip.features(data.pictures[places]), clip.features(drawn.pictures)))
-    return figures + _attribute_figures(drawn, data)
+    rights = _rights(drawn, data)
+    figures += [Figure.of_share(name, sum(right), len(right)) for name, right in rights.items()]
+    return figures, {"clip_score": scores.tolist()} | {name: list(map(float, right)) for name, right in rights.items()}
 
 
-def _attribute_figures(drawn: Drawn, data: PreparedSet) -> list[Figure]:
+def _rights(drawn: Drawn, data: PreparedSet) -> dict[str, list[bool]]:
+    """For each attribute, in order of the captions that name it, whether the judge sees it in the picture too."""
     places = data.indices("validation")[: len(drawn.pictures)]
     asked = [data.records[place].attributes for place in places]
     if data.params.size != SIZE or not all(set(ATTRIBUTES) <= set(item) for item in asked):
-        return []
-    readings = Judge.load().read(list(drawn.pictures))
-    figures = []
-    for name in ATTRIBUTES:
-        named = [
-            (want[name], seen[name])
-            for want, seen, text in zip(asked, readings, drawn.captions, strict=True)
-            if name in _named(text)
-        ]
-        if named:
-            figures.append(Figure.of_share(f"draws_{name}", sum(a == b for a, b in named), len(named)))
-    return figures
+        return {}
+    seen = Judge.load().read(list(drawn.pictures))
+    pairs = [(_named(text), want, there) for text, want, there in zip(drawn.captions, asked, seen, strict=True)]
+    found = {
+        f"draws_{name}": [want[name] == there[name] for named, want, there in pairs if name in named]
+        for name in ATTRIBUTES
+    }
+    return {name: rights for name, rights in found.items() if rights}
 
 
 def _named(caption: str) -> set[str]:
@@ -120,11 +145,13 @@ def _named(caption: str) -> set[str]:
     return set(parse(caption).values)
 
 
-def _task(model: str, data: PreparedSet, device: str) -> UnetTask:
+def _task(model: str, data: PreparedSet, device: str) -> tuple[UnetTask, dict[str, str]]:
+    """What measures a model's UNet, and the units of its errors: what it predicts, of which autoencoder's latents."""
     pipeline = load(resolve(model, "renderer"), device, "float32", "none")
     cache = cache_folder(data)
-    latents = cached_latents(pipeline.vae, data.pictures, cache / f"latents-{weights_digest(pipeline.vae)}.npy")
-    return UnetTask(
+    autoencoder = weights_digest(pipeline.vae)
+    latents = cached_latents(pipeline.vae, data.pictures, cache / f"latents-{autoencoder}.npy")
+    task = UnetTask(
         {"unet": pipeline.unet},
         cached_text(pipeline, data, cache),
         Scaled(latents, pipeline.vae.config.scaling_factor),
@@ -133,6 +160,7 @@ def _task(model: str, data: PreparedSet, device: str) -> UnetTask:
         data.indices("validation"),
         DDIMScheduler.from_config(pipeline.scheduler.config),
     )
+    return task, {"prediction": "v_prediction" if task.predicts_v else "epsilon", "latents": autoencoder}
 
 
 def _timesteps(pictures: int, noises: int, count: int) -> np.ndarray:

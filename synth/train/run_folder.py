@@ -7,17 +7,33 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synth.errors import InputError
+from synth.errors import InputError, ModelError
+from synth.models.weights import check_safetensors, digest, read_json
 
 FACTS = "run.json"
 FOLDERS = ("checkpoints", "samples", "model", "model.part", "evaluation")
-FILES = (FACTS, "params.yaml", "log.jsonl", "log.part", "result.json", "evaluation.json", "tracking.json")
+FILES = (
+    FACTS,
+    "params.yaml",
+    "log.jsonl",
+    "log.part",
+    "result.json",
+    "evaluation.json",
+    "metrics.json",
+    "tracking.json",
+)
 PREPARED = ("data", "data.cache")
 # Parameters that change how often one looks, or how it is computed, but nothing that is learned.
-FREE = (
+FREE = {
     "accumulate", "spike", "validate_every", "checkpoint_every", "keep_last", "keep_best", "gradient_checkpointing",
     "compile",
-)  # fmt: skip
+}  # fmt: skip
+NOT_FREE = {"vae": {"accumulate"}}  # its noise is measured by the latents of what is computed at once
+
+
+def free(kind: str) -> set[str]:
+    """The parameters that change nothing of what a model of this kind learns."""
+    return FREE - NOT_FREE.get(kind, set())
 
 
 def check_usable(out: Path) -> None:
@@ -53,8 +69,26 @@ def differences(out: Path, facts: Mapping[str, Any]) -> list[str]:
         names = [name for name in facts if name != "params" and before[name] != facts[name]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError("out", str(out), f"its {FACTS} is damaged ({error}): train in another folder") from None
-    changed = [name for name, value in facts["params"].items() if name not in FREE and old.get(name) != value]
+    names += [] if _kept_its_checkpoint(out) else ["checkpoints"]
+    same = free(facts["params"]["kind"])
+    changed = [name for name, value in facts["params"].items() if name not in same and old.get(name) != value]
     return names + [f"train.{name}" for name in changed]
+
+
+def _kept_its_checkpoint(out: Path) -> bool:
+    """Whether a finished training's checkpoint is the one that it ended with: a checkout may bring another's result.
+
+    One that is cut off is its own: the trainer names it.
+    """
+    if not (out / "result.json").is_file():
+        return True
+    result = read_json(out / "result.json")
+    checkpoint = out / "checkpoints" / result["checkpoint"]
+    try:
+        check_safetensors(checkpoint)
+    except ModelError:
+        return True
+    return result["checkpoint_digest"] == digest(checkpoint)
 
 
 def remove_training(out: Path) -> None:

@@ -15,8 +15,8 @@ learned, it is refused.
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +29,19 @@ from synth.models.quiet import quiet
 from synth.models.trained import lay_over
 from synth.models.weights import digest
 from synth.presets import resolve
-from synth.records.files import write_atomically
+from synth.records.files import claimed, write_atomically
 from synth.train import run_folder
 from synth.train.card import write_card
-from synth.train.checkpoints import best_first, checkpoints, naming_last_good
+from synth.train.checkpoints import best_first, checkpoints, naming_last_good, step_of
 from synth.train.data.preparation import prepare
 from synth.train.data.prepared import FACTS, PreparedSet
 from synth.train.language_learner import gpt2_learner
-from synth.train.learners import Learner, clip_learner, unet_learner, vae_learner
-from synth.train.loop import Figures, Trainer, read_log
+from synth.train.learners import Learner, check_clip, clip_learner, unet_learner, vae_learner
+from synth.train.loop import Figures, Trainer, read_log, uses_bf16
 from synth.train.params import Params, Train
 from synth.train.processes import Processes
 from synth.train.texts import Texts
-from synth.train.tracking import Tracker
-
-LIBRARIES = ("synth", "torch", "diffusers", "transformers", "peft", "accelerate")
+from synth.train.tracking import Tracker, versions
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,15 @@ def train(
 
     data: a prepared set, captioned pictures (a set is then prepared in `<out>/data`), texts for gpt2, or None for
     `params.data.source`. replace_other: delete a training with other parameters that is there. Raises InputError or
-    ModelError before the first step, TrainError with the last good checkpoint's name after it. Ctrl-C and SIGTERM leave
-    a checkpoint; called again, it goes on from the newest. Of several processes only the main one gets the Run.
+    ModelError before the first step, StudyError while another training runs in `out`, TrainError with the last good
+    checkpoint's name after it. Ctrl-C and SIGTERM leave a checkpoint; called again, it goes on from the newest. Of
+    several processes only the main one gets the Run.
     """
     out, processes = Path(out), Processes(choose_device(device))
+    check_clip(params.train, sharded=processes.sharded)
     processes.check(params.train)
-    with naming_last_good(out / "checkpoints"):
+    run_folder.check_usable(out)
+    with claimed(out) if processes.main else nullcontext(), naming_last_good(out / "checkpoints"):
         return _train(params, data, out, processes, replace_other)
 
 
@@ -81,10 +82,12 @@ def _train(params: Params, data: Path | str | None, out: Path, processes: Proces
             run_folder.remove_training(out)
     if not processes.main:
         Trainer(learner.task, params.train, out, device=processes.device, facts=learner.facts).run()
-        processes.part(learner.task.modules.values())
+        processes.leave(learner.task.modules.values())
         return None
-    _write_facts(out, params, found, facts)
-    tracker = Tracker.start(params, out.name, out, digests={name: facts[name] for name in ("data", "base")})
+    machine = _machine(params.train, processes)
+    _write_facts(out, params, found, facts | {"machine": machine})
+    digests = {name: facts[name] for name in ("data", "base")}
+    tracker = Tracker.start(params, out.name, out, digests=digests, machine=machine)
     try:
         done = _to_the_end(learner, params, out, processes, tracker)
     except BaseException as error:
@@ -100,7 +103,7 @@ def _to_the_end(learner: Learner, params: Params, out: Path, processes: Processe
         learner.task, params.train, out, device=processes.device, facts=learner.facts, on_line=_reporting(tracker, out)
     )
     trainer.run()
-    processes.part(learner.task.modules.values())
+    processes.leave(learner.task.modules.values())
     return _finish(learner, out, params)
 
 
@@ -108,11 +111,10 @@ def _begun(
     params: Params, data: Path | str | None, out: Path, replace_other: bool
 ) -> tuple[Params, PreparedSet | Texts, dict[str, Any]]:
     """The parameters with the data's own, the data, and what the result depends on; the cheapest checks first."""
-    run_folder.check_usable(out)
     facts = {"base": _base_digest(params.train), "params": params.as_dict()["train"]}
     if not replace_other:
         run_folder.check_same(out, facts)
-    found = _open(params, data, out)
+    found = _open(params, data, out, replace_other)
     facts["data"] = found.digest
     if not replace_other:
         run_folder.check_same(out, facts)
@@ -120,13 +122,14 @@ def _begun(
     return replace(params, data=made_of), found, facts
 
 
-def _open(params: Params, data: Path | str | None, out: Path) -> PreparedSet | Texts:
+def _open(params: Params, data: Path | str | None, out: Path, replace_other: bool) -> PreparedSet | Texts:
     source = Path(data or params.data.source)
     if params.train.kind == "gpt2":
         return Texts.read(source, column=params.data.caption, validation=params.data.validation)
     if (source / FACTS).is_file():
         return PreparedSet.open(source)
-    return prepare(replace(params.data, source=str(data or params.data.source)), out / "data")
+    made_of = replace(params.data, source=str(data or params.data.source))
+    return prepare(made_of, out / "data", replace_other=replace_other)
 
 
 def _base_digest(train: Train) -> str:
@@ -167,8 +170,13 @@ def _write_facts(out: Path, params: Params, data: PreparedSet | Texts, facts: di
     params.write(out / "params.yaml")
     folder = Path(data.source if isinstance(data, Texts) else data.folder)
     facts = {"kind": params.train.kind, "source": params.data.source, "data_folder": str(folder.resolve())} | facts
-    versions = {name: version(name) for name in LIBRARIES}
-    write_atomically(out / run_folder.FACTS, json.dumps(facts | {"versions": versions}, indent=1).encode())
+    write_atomically(out / run_folder.FACTS, json.dumps(facts | {"versions": versions()}, indent=1).encode())
+
+
+def _machine(train: Train, processes: Processes) -> dict[str, str]:
+    """What computes the training, as far as it decides the last digits."""
+    precision = "bf16" if uses_bf16(train, processes.device) else "fp32"
+    return {"device": processes.device, "processes": str(processes.count), "precision": precision}
 
 
 def _reporting(tracker: Tracker, out: Path) -> Callable[[Figures], None]:
@@ -198,14 +206,13 @@ def _finish(learner: Learner, out: Path, params: Params) -> Run:
         raise
     shutil.rmtree(model, ignore_errors=True)
     unfinished.replace(model)
-    result = {"checkpoint": best.name, "digest": digest(model), "figures": figures}
+    result = {"checkpoint": best.name, "checkpoint_digest": digest(best), "digest": digest(model), "figures": figures}
     write_atomically(out / "result.json", json.dumps(result, indent=1).encode())
     return Run(out, model, best, figures)
 
 
 def _figures_at(out: Path, checkpoint: Path) -> Figures:
-    step = int(checkpoint.stem.removeprefix("step-"))
-    lines = [line for line in read_log(out / "log.jsonl") if line["step"] == step]
+    lines = [line for line in read_log(out / "log.jsonl") if line["step"] == step_of(checkpoint)]
     return {
         name.removeprefix("validation_"): value
         for line in lines

@@ -6,6 +6,7 @@ after a minute, then two, four and so on, and a last time at the end. log.jsonl 
 
 import json
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -45,17 +46,28 @@ class Tracker:
         self._pause, self._next_try, self._warned = PAUSE, 0.0, False
 
     @classmethod
-    def start(cls, params: Params, name: str, run_folder: Path, *, digests: Mapping[str, str]) -> Self:
+    def start(
+        cls,
+        params: Params,
+        name: str,
+        run_folder: Path,
+        *,
+        digests: Mapping[str, str],
+        machine: Mapping[str, str] | None = None,
+    ) -> Self:
         """Begin a run called `name`, or go on with the one in the run folder's tracking.json.
 
-        digests: what pins what the training is made of, such as {"data": ..., "base": ...}. With these, all parameters
-        (params.yaml is an artefact too) and the libraries' versions, the run can be repeated. InputError only if
+        digests: what pins what the training is made of, such as {"data": ..., "base": ...}. machine: what computes it:
+        the device, how many processes, the precision that "auto" came to. With these, all parameters (params.yaml is
+        an artefact too), the code's revision and the libraries' versions, the run can be repeated. InputError only if
         MLflow is not installed.
         """
         check_installed(params.track)
         tracker = cls(params.track, name, run_folder)
         shown = params.but("track", uri=without_secrets(params.track.uri))
-        tracker._send(partial(_describe, params=shown, digests=dict(digests)))
+        tags = {f"digest.{name}": value for name, value in digests.items()}
+        tags |= {f"machine.{name}": value for name, value in (machine or {}).items()}
+        tracker._send(partial(_describe, params=shown, tags=tags))
         return tracker
 
     def metrics(self, figures: Mapping[str, float], step: int) -> None:
@@ -102,9 +114,7 @@ class Tracker:
             return
         self._client = connect(self.track)
         with talking(self.track):
-            run = open_run(self._client, self.track, self.folder, self.name)
-            self._client.update_run(run, status="RUNNING")
-        self.run = run
+            self.run = open_run(self._client, self.track, self.folder, self.name)
 
     def _make(self, call: Call) -> None:
         """Make a call. One that fails although MLflow answers is given up, or all behind it would wait for ever."""
@@ -140,16 +150,16 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, value if isinstance(value, str) else json.dumps(value)
 
 
-def _describe(client: "MlflowClient", run: str, params: Params, digests: dict[str, str]) -> None:
+def _describe(client: "MlflowClient", run: str, params: Params, tags: dict[str, str]) -> None:
     """What repeating the run needs. A parameter that a resumed run changed is a tag, since MLflow lets none change."""
     from mlflow.entities import Param, RunTag
 
+    client.update_run(run, status="RUNNING")
     known, now = client.get_run(run).data.params, flattened(params)
     new = [Param(name, value) for name, value in now.items() if name not in known]
     for start in range(0, len(new), TOGETHER):
         client.log_batch(run, params=new[start : start + TOGETHER])
-    tags = {f"digest.{name}": value for name, value in digests.items()}
-    tags |= {f"version.{name}": value for name, value in _versions().items()}
+    tags = tags | {f"version.{name}": value for name, value in versions().items()} | {"code.revision": revision()}
     tags |= {f"changed.{name}": value for name, value in now.items() if known.get(name, value) != value}
     client.log_batch(run, tags=[RunTag(name, value) for name, value in tags.items()])
     with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +167,8 @@ def _describe(client: "MlflowClient", run: str, params: Params, digests: dict[st
         client.log_artifact(run, str(Path(folder, "params.yaml")))
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Synth, Python and the libraries that decide a training's result, those that are installed."""
     found = {"synth": __version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -165,6 +176,18 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def revision() -> str:
+    """The commit of Synth's code, "-dirty" behind it if files differ; "" where it is no git checkout of its own."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def _log_metrics(client: "MlflowClient", run: str, figures: dict[str, float], step: int, milliseconds: int) -> None:

@@ -2,7 +2,7 @@
 
 In the bundled models the text encoder starts as CLIP's text tower and goes on learning with the UNet at a lower rate,
 and the noise schedule is Stable Diffusion's scaled-linear one, shifted so that its last step is pure noise (Lin et al.
-2023): without that, a model of small pictures never learns how bright or dark a picture should be.
+2024): without that, a model of small pictures never learns how bright or dark a picture should be.
 """
 
 import random
@@ -136,13 +136,17 @@ class UnetTask:
         return noisy, signal * noise - sigma * latents if self.predicts_v else noise, timesteps
 
     def _weights(self, timesteps: torch.Tensor) -> torch.Tensor:
-        """min(SNR, gamma) / SNR for noise, min(SNR, gamma) / (SNR + 1) for v: (n,)."""
+        """min(SNR, gamma) / SNR for noise, min(SNR, gamma) / (SNR + 1) for v: (n,).
+
+        Where nothing is left of the picture it is 1: by the rule a schedule's last step would never be learned, and
+        there sampling starts.
+        """
         if not self.snr_gamma:
             return torch.ones((), device=self.unet.device)
         alpha = self.alphas[timesteps]
-        snr = (alpha / (1 - alpha)).clamp_min(1e-8)
-        capped = snr.clamp_max(self.snr_gamma)
-        return (capped / (snr + 1 if self.predicts_v else snr)).to(self.unet.device)
+        snr = alpha / (1 - alpha)
+        weights = snr.clamp_max(self.snr_gamma) / (snr + 1 if self.predicts_v else snr)
+        return torch.where(alpha < 1e-8, 1.0, weights).to(self.unet.device)
 
     def validate(self) -> Figures:
         """Error with the right caption, with another picture's and with none: the gaps say whether it listens."""

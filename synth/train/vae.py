@@ -13,7 +13,7 @@ from PIL import Image
 
 from synth.train.arrays import psnr, step_generator, step_rng, to_pictures, to_tensor
 from synth.train.loop import Figures
-from synth.train.processes import Batch
+from synth.train.processes import Batch, everyones
 from synth.train.recipe import Recipe
 
 LATENT_NOISE = 0.05
@@ -64,7 +64,8 @@ class VaeTask:
         """Absolute and squared error of pixels and of their differences (which keeps lines crisp)."""
         crops = to_tensor(batch["crop"], str(self.vae.device))
         latents, cost = self._encode(crops)
-        noise = LATENT_NOISE * latents.detach().float().std() * batch["noise"].to(latents.device)
+        spread = everyones(latents.detach().float()).std()  # of all processes' samples: each takes the same step
+        noise = LATENT_NOISE * spread * batch["noise"].to(latents.device)
         made = self.vae.decode(latents + noise).sample.float()
         error = made - crops
         across, down = error.diff(dim=3), error.diff(dim=2)

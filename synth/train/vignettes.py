@@ -8,6 +8,7 @@ The stages, in order; each reads what those before it left under the work folder
     clip         text and vision towers
     unet         the denoiser on cached latents, with its own copy of the text tower
     gpt2         the prompt expander
+    upscaler     pictures at twice their size, from scenes drawn at both and from what the autoencoder makes of them
     export       all of it as the folders that ship with the package
 
 With `warm=True` a stage that has no checkpoint yet starts from the shipped weights instead of from noise.
@@ -18,6 +19,7 @@ import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,14 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, GPT2LMHeadModel, GPT2Tokenizer
+from transformers import (
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTokenizer,
+    GPT2LMHeadModel,
+    GPT2Tokenizer,
+    Swin2SRForImageSuperResolution,
+)
 
 from synth.errors import InputError, ModelError
 from synth.train.checkpoints import checkpoints, load_checkpoint
@@ -38,12 +47,13 @@ from synth.train.loop import Trainer
 from synth.train.recipe import Recipe
 from synth.train.tokenizers import train_clip_tokenizer, train_gpt2_tokenizer
 from synth.train.unet import VALIDATION_SAMPLES, UnetTask, assemble, make_unet, plain_attention
+from synth.train.upscaler import Pair, UpscalerTask, decoded, drawn, make_upscaler
 from synth.train.vae import VaeTask, make_vae
 from synth.train.vignettes_samples import show
 from synth.vignettes import recipe as recipes
 from synth.vignettes.captions import caption, prompt
 from synth.vignettes.dataset import PictureSet, random_prompt, render_set, scene_at
-from synth.vignettes.export import check_sizes, export_clip, export_gpt2, export_pipeline
+from synth.vignettes.export import check_sizes, export_clip, export_gpt2, export_pipeline, export_upscaler
 from synth.vignettes.judge import Judge
 from synth.vignettes.recipe import SHAPES, Shapes
 
@@ -146,6 +156,11 @@ class Workshop:
             return GPT2LMHeadModel.from_pretrained(self.shipped / "gpt2", dtype=torch.float32, local_files_only=True)
         return make_gpt2(self.gpt2_tokenizer(), width=self.shapes.gpt2_width)
 
+    def new_upscaler(self) -> Swin2SRForImageSuperResolution:
+        if self.warm and (self.shipped / "upscaler").is_dir():
+            return Swin2SRForImageSuperResolution.from_pretrained(self.shipped / "upscaler", local_files_only=True)
+        return make_upscaler(self.shapes.upscaler_width, self.shapes.upscaler_depths, self.shapes.upscaler_heads)
+
 
 def train_vae(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     train, held_out = shop.pictures()
@@ -194,6 +209,13 @@ def train_gpt2(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     return _run(Gpt2Task(shop.new_gpt2(), shop.gpt2_tokenizer(), random_prompt), shop, recipe)
 
 
+def train_upscaler(shop: Workshop, recipe: Recipe) -> dict[str, float]:
+    vae = shop.vae()
+    train = _enlargements(shop, vae, "train", recipes.UPSCALER_SHARE * shop.training_pictures)
+    held_out = _enlargements(shop, vae, "held-out", recipes.UPSCALER_HELD_OUT_SHARE * shop.held_out_pictures)
+    return _run(UpscalerTask(shop.new_upscaler(), list(train.values()), held_out), shop, recipe)
+
+
 def export(shop: Workshop, recipe: Recipe) -> dict[str, float]:
     """Write what was trained here into `shop.shipped`, with the training logs beside it; sizes in bytes.
 
@@ -207,6 +229,10 @@ def export(shop: Workshop, recipe: Recipe) -> dict[str, float]:
         gpt2 = shop.new_gpt2()
         shop.finish("gpt2", {"gpt2": gpt2})
         export_gpt2(gpt2, shop.gpt2_tokenizer(), shop.shipped / "gpt2")
+    if shop.trained("upscaler") or not shop.warm:
+        upscaler = shop.new_upscaler()
+        shop.finish("upscaler", {"upscaler": upscaler})
+        export_upscaler(upscaler, shop.shipped / "upscaler")
     copies = {_judge(shop): shop.shipped / "judge" / "model.safetensors"}
     copies |= {
         shop.work / s / "log.jsonl": shop.shipped / "logs" / f"{s}.jsonl" for s in recipes.RECIPES if shop.trained(s)
@@ -225,6 +251,7 @@ STAGES: dict[str, Callable[[Workshop, Recipe], dict[str, float]]] = {
     "clip": train_clip,
     "unet": train_unet,
     "gpt2": train_gpt2,
+    "upscaler": train_upscaler,
     "export": export,
 }
 
@@ -233,13 +260,9 @@ def train_vignettes(stage: str, shop: Workshop, *, steps: int | None = None) -> 
     """Run one stage to its end, resuming it where it was; the figures of its last validation."""
     if stage not in STAGES:
         raise InputError("stage", stage, f"use one of: {', '.join(STAGES)}")
-    torch.set_flush_denormal(True)
     recipe = recipes.RECIPES.get(stage, Recipe(steps=1, batch_size=1, learning_rate=0.0))
     torch.manual_seed(recipe.seed)  # the random start of a network comes from the global generator
-    try:
-        return STAGES[stage](shop, replace(recipe, steps=steps) if steps else recipe)
-    finally:
-        torch.set_flush_denormal(False)  # it holds for all of the process
+    return STAGES[stage](shop, replace(recipe, steps=steps) if steps else recipe)
 
 
 def _run(task, shop: Workshop, recipe: Recipe) -> dict[str, float]:
@@ -252,6 +275,15 @@ def _latents(shop: Workshop, vae: AutoencoderTiny, train: PictureSet) -> torch.T
     latents = torch.from_numpy(np.array(cached_latents(vae, train.pictures, file, batch_size=64)))
     vae.register_to_config(scaling_factor=round(1 / latents.float().std().item(), 5))
     return latents
+
+
+def _enlargements(shop: Workshop, vae: AutoencoderTiny, split: str, number: float) -> dict[str, Pair]:
+    """Pictures and the same ones at twice the size, by what the smaller ones are."""
+    count = max(1, round(number))
+    shown = partial(drawn, shop.work / "data", split, workers=os.cpu_count() or 1)
+    small, large, largest = shown(count, 128), shown(count, 256), shown(max(1, count // 4), 512)
+    blurred = decoded(vae, small, shop.work / "upscaler" / f"{split}-{count}-{weights_digest(vae)}.npy")
+    return {"drawn": (small, large), "decoded": (blurred, large), "large": (large[: len(largest)], largest)}
 
 
 def _pipeline(shop: Workshop) -> StableDiffusionPipeline:

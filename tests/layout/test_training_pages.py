@@ -71,6 +71,12 @@ def test_figures_stand_before_and_after_with_their_intervals():
         assert part in text
 
 
+def test_the_clip_behind_a_figure_is_named():
+    evaluation = Evaluation("unet", [Figure("kid", 0.1, 0, 1)], terms={"kid": {"clip": "a-clip sha256:<b>"}})
+    html = pages.figures_table(evaluation)
+    assert "by the features of a-clip sha256:<b>" in text_of(html) and "<b>" not in html
+
+
 def test_the_commands_can_be_typed(tmp_path):
     run = Run(tmp_path, tmp_path / "model", tmp_path / "a b" / "step-1.safetensors", {})
     text = text_of(pages.uses(run, "a cat's house"))

@@ -95,7 +95,7 @@ MISTAKES = [
     (given("typo"), "field of train: 'step' .*did you mean 'steps'"),
     (given("section"), "section: 'trian' .*did you mean 'train'"),
     (given("type"), "train.steps: '5' .*give a whole number"),
-    (given("exponent"), "train.learning_rate: '1e-4' .*in YAML 1.0e-4"),
+    (given("tag"), "params: 'tag.yaml' .*put its YAML right: 'x' in line 1 is no timestamp"),
     (given("list"), r"params: \['a', 'b'\] .*each as `name: value`"),
     (given("number"), "params: 42 .*each as `name: value`"),
     (given("broken"), "params: 'broken.yaml' .*put its YAML right"),
@@ -126,6 +126,7 @@ MISTAKES = [
     (unet("--learning-rate", "abc"), "learning_rate: 'abc' .*give a number"),
     (unet("--precision", "fp8"), "train.precision: 'fp8' .*did you mean 'fp32'"),
     (unet("--accumulate", "3"), "train.accumulate: 3 .*divides batch_size"),
+    (other("clip", "--accumulate", "2", base="vignettes", data="ready"), "train.accumulate: 2 .*use 1: each picture"),
     (unet("--caption-dropout", "1.5"), "train.caption_dropout: 1.5 .*from 0 to 1"),
     (unet("--prediction", "x0"), "train.prediction: 'x0' .*did you mean"),
     (unet("--learn-rate", "1"), "has no option --learn-rate; did you mean --learning-rate"),
@@ -210,6 +211,25 @@ def test_how_often_it_is_looked_at_may_change(tmp_path):
     assert main([*unet(out=out), "--keep-last", "5", "--accumulate", "2"]) == 0
 
 
+def test_an_autoencoder_in_parts_is_another_training(tmp_path, capsys):
+    """Its noise is measured by the latents that are computed at once."""
+    words = other("vae", base="sd", data="ready", out=str(tmp_path / "run"))
+    assert main(words) == 0
+    assert "a training with other train.accumulate" in complaint([*words, "--accumulate", "2"], capsys)
+
+
+def test_replace_takes_the_pictures_as_they_are_now(tmp_path, capsys):
+    out, good = tmp_path / "run", tmp_path / "good"
+    shutil.copytree("good", good)
+    words = unet(data=str(good), out=str(out))
+    assert main([*words, "--params", "small.yaml"]) == 0
+    next(good.glob("*.txt")).write_text("quite another caption")
+    assert "files in" in complaint([*words, "--params", "small.yaml"], capsys)
+    assert main([*unet(data=str(out / "data"), out=str(out))]) == 0, "with the pictures as they were it goes on"
+    assert main([*words, "--params", "small.yaml", "--replace"]) == 0
+    assert "quite another caption" in (out / "data" / "records.jsonl").read_text()
+
+
 def test_replace_deletes_nothing_before_all_is_checked(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(unet(out=str(out))) == 0
@@ -252,7 +272,7 @@ def test_data_that_changed_since_are_not_measured_on(tmp_path, capsys):
 def test_texts_are_held_out_for_the_evaluation_as_they_were_for_the_training(tmp_path):
     params = Params(data=Data(validation=0.5), train=Train(kind="gpt2", base="gpt2", **QUICK))
     run = train(params, "prompts.txt", tmp_path / "run")
-    assert evaluate(run.folder).figure("loss").value > 0
+    assert evaluate(run.folder).measured("loss").figure.value > 0
 
 
 def test_a_figure_that_was_not_measured_cannot_decide(tmp_path, capsys):

@@ -94,6 +94,22 @@ def test_several_runs_are_named_by_what_differs_and_the_best_stands_first(tmp_pa
         pixels(figure)
 
 
+def test_runs_of_the_same_name_are_all_there(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    runs = [made_up(tmp_path / name / "run", [0.5]) for name in "ab"]
+    labels = [label.get_text() for label in figures.comparison(runs).axes[0].get_yticklabels()]
+    assert sorted(labels) == ["a/run", "b/run"]
+
+
+@pytest.mark.parametrize("other", [{"kind": "gpt2"}, {"prediction": "epsilon"}])
+def test_what_means_different_things_is_not_compared(tmp_path, other):
+    runs = [made_up(tmp_path / "a", [0.5]), made_up(tmp_path / "b", [0.4], **other)]
+    for compare in (figures.comparison, figures.loss_curves):
+        with pytest.raises(InputError, match=f"compare trainings of one {next(iter(other))}, not of"):
+            compare(runs)
+
+
 def test_runs_without_a_validation_are_not_compared(tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "log.jsonl").touch()
@@ -155,11 +171,16 @@ def test_shares_are_in_percent_with_their_intervals():
 
 
 def test_errors_by_timestep_stand_in_the_middle_of_their_parts():
-    evaluation = Evaluation("unet", [], [], {"loss": [0.1, 0.2], "none": [0.3, 0.4]})
-    figure = figures.errors_by_timestep(evaluation)
-    assert [line.get_xydata().tolist() for line in figure.axes[0].lines] == [
-        [[25, 0.3], [75, 0.4]],
-        [[25, 0.1], [75, 0.2]],
+    parts = {
+        name: [Figure(name, value, value - 0.05, value + 0.05) for value in values] + [None]
+        for name, values in (("loss", (0.1, 0.2, 0.25)), ("none", (0.3, 0.4, 0.45)))
+    }
+    figure = figures.errors_by_timestep(Evaluation("unet", [], [], parts))
+    bands = [band.get_paths()[0].vertices[:, 1] for band in figure.axes[0].collections]
+    assert [(band.min(), band.max()) for band in bands] == [pytest.approx((0.25, 0.5)), pytest.approx((0.05, 0.3))]
+    assert [line.get_xydata()[:3].tolist() for line in figure.axes[0].lines] == [
+        [[12.5, 0.3], [37.5, 0.4], [62.5, 0.45]],
+        [[12.5, 0.1], [37.5, 0.2], [62.5, 0.25]],
     ]
     pixels(figure)
 

@@ -55,6 +55,8 @@ def test_the_notebook_declares_every_field_as_it_is_by_default():
     ({"drawn": 0}, "drawn: 0 cannot be used"),
     ({"sweep": "lora_rnk=2"}, "did you mean 'lora_rank'"),
     ({"sweep": "kind=vae"}, "leave kind and base out"),
+    ({"sweep": "prediction=auto,v_prediction"}, "use one prediction: losses of noise and of v"),
+    ({"runs": "dvc"}, "runs: 'dvc' cannot be used; start where `dvc exp show` works"),
     ({"runs": "nowhere/*"}, "runs: 'nowhere/.' cannot be used; give a folder with trainings"),
     ({"runs": "a**b"}, "runs: 'a..b' cannot be used"),
     ({"device": "abacus"}, "device: 'abacus' cannot be used"),

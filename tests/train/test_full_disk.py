@@ -1,7 +1,10 @@
 """A disk that fills up while a training writes: one line says so, what was saved stays, more room is all it takes."""
 
+import resource
 import shutil
+import signal
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -61,6 +64,39 @@ def test_a_disk_that_is_full_costs_nothing_but_time(data, tiny_sd, small_disk, t
         assert main(list(map(str, [*command, out]))) == 0
     ends = [load_file(checkpoints(folder / "checkpoints")[-1]) for folder in (disk / "run", tmp_path / "whole")]
     assert ends[0].keys() == ends[1].keys() and all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A block in which no file may grow beyond `size` bytes, as with a quota; that takes nobody's permission."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond it is then an OSError
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_file_that_may_not_grow_is_told_like_a_full_disk(data, tiny_sd, tmp_path, capsys):
+    """The same where no disk may be mounted: of a training cut after its first step, the second cannot be saved."""
+    command = ["train", "vae", "--data", data, "--base", tiny_sd, *SHORT, "--out"]
+    assert main(list(map(str, [*command, tmp_path / "whole"]))) == 0
+    run = shutil.copytree(tmp_path / "whole", tmp_path / "run")
+    shutil.rmtree(run / "model")
+    (run / "result.json").unlink()
+    good, last = checkpoints(run / "checkpoints")
+    saved = good.read_bytes()
+    last.unlink()
+    with files_of_at_most(len(saved) // 2):
+        said = complaint([*command, run], capsys)
+    assert "step-00000002.safetensors cannot be written" in said and "File too large" in said
+    assert said.endswith(f"the last good checkpoint is {good}") and good.read_bytes() == saved
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [good.name]
+    assert main(list(map(str, [*command, run]))) == 0
+    whole, after = (load_file(checkpoints(folder / "checkpoints")[-1]) for folder in (tmp_path / "whole", run))
+    assert whole.keys() == after.keys() and all(torch.equal(whole[name], after[name]) for name in whole)
 
 
 def test_a_disk_without_room_for_the_model_keeps_the_checkpoint(data, tiny_sd, small_disk, capsys):

@@ -44,6 +44,8 @@ def test_the_best_validation_is_the_lowest_loss_but_the_highest_psnr(tmp_path):
     ratios = [{"step": step, "validation_psnr": ratio} for step, ratio in ((1, 20.0), (2, 30.0), (3, 25.0))]
     assert with_log(tmp_path / "a", *losses).best["step"] == 2
     assert with_log(tmp_path / "b", *ratios).best["step"] == 2
+    shares = [{"step": step, "validation_retrieval": share} for step, share in ((1, 0.2), (2, 0.9), (3, 0.5))]
+    assert with_log(tmp_path / "c", *shares).best["step"] == 2
 
 
 def test_runs_are_named_by_what_differs(tmp_path):

@@ -131,6 +131,35 @@ def test_a_loss_that_is_not_finite_names_the_last_good_checkpoint(tmp_path):
     assert all(tensor.isfinite().all() for tensor in final_weights(tmp_path).values())
 
 
+def test_the_checkpoint_that_a_bad_loss_came_of_is_not_called_good(tmp_path):
+    task = Line()
+    task.poison_at = 10
+    with pytest.raises(TrainError, match=r"the loss is nan at step 10.*last good checkpoint is .*step-00000005\.safe"):
+        Trainer(task, RECIPE, tmp_path).run()
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    trainer = Trainer(Line(), RECIPE, tmp_path)
+
+    def spoil(step, loss):
+        if step == 15:
+            next(iter(trainer.parameters.values())).data[0] = float("inf")
+
+    with pytest.raises(TrainError, match=r"not finite came of step 15, and are not saved.*step-00000010\.safetensors"):
+        trainer.run(on_step=spoil)
+    assert [path.stem for path in checkpoints(tmp_path / "checkpoints")] == ["step-00000005", "step-00000010"]
+
+
+def test_a_validation_that_is_not_finite_stops_it(tmp_path):
+    task, figures = Line(), iter([0.5, float("nan")])
+    task.validate = lambda: {"error": next(figures)}
+    with pytest.raises(TrainError, match=r"the validated error is nan at step 40; .*step-00000035\.safetensors"):
+        Trainer(task, RECIPE, tmp_path).run()
+    assert [line["validation_error"] for line in read_log(tmp_path / "log.jsonl") if "validation_error" in line] == [
+        0.5
+    ]
+
+
 def test_a_spike_stops_before_it_does_harm(tmp_path):
     task = Line()
     task.poison_at, task.poison = 33, 1e4

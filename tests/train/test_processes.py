@@ -1,14 +1,17 @@
 """Two processes train as one does, and talk as one: figures, progress and mistakes come from the first alone."""
 
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from several_processes import CONFIGS, TORCHRUN, together
 
 from synth import cli
 from synth.cli import main
+from synth.train.checkpoints import checkpoints
 from synth.train.data.preparation import prepare
 from synth.train.loop import read_log
 from synth.train.params import Data
@@ -27,7 +30,7 @@ def commands(tiny_sd, tiny_gpt2, tmp_path_factory):
     kinds = {
         "unet": ["unet", "--data", small, "--base", tiny_sd, "--text-encoder", "1", "--accumulate", "2"],
         "lora": ["unet", "--data", small, "--base", tiny_sd, "--lora-rank", "2"],
-        "vae": ["vae", "--data", small, "--base", tiny_sd],
+        "vae": ["vae", "--data", large],
         "gpt2": ["gpt2", "--data", small, "--base", tiny_gpt2],
         "clip": ["clip", "--data", large],
     }
@@ -64,6 +67,19 @@ def test_a_mistake_is_told_once(tmp_path):
     assert done.returncode != 0
     assert done.stderr.count("synth: ") == done.stderr.count("give a folder that exists") == 1
     assert done.stderr.count("Traceback") == 1, "torchrun's own"
+
+
+def test_processes_that_found_other_checkpoints_do_not_go_on(tmp_path):
+    """As on two machines, of which the second does not see the folder of the first."""
+    program = "import os; from pathlib import Path; from test_loop import RECIPE, Line, Trainer\n"
+    program += f"Trainer(Line(), RECIPE, Path({str(tmp_path)!r}) / os.environ.get('RANK', '0')).run()\n"
+    (tmp_path / "train.py").write_text(program)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    subprocess.run([sys.executable, tmp_path / "train.py"], env=env, check=True, timeout=200)
+    assert checkpoints(tmp_path / "0" / "checkpoints")
+    done = subprocess.run([*TORCHRUN, tmp_path / "train.py"], env=env, capture_output=True, text=True, timeout=200)
+    assert done.returncode != 0
+    assert "TrainError: line: the processes would go on from different steps (60, 0); let all machines" in done.stderr
 
 
 def test_a_process_that_fails_alone_speaks_after_a_while(monkeypatch, capsys):

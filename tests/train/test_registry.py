@@ -14,16 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 from mlflow_store import new_store
 
 from synth.errors import InputError, ModelError
 from synth.measure.intervals import Figure
 from synth.models.weights import digest
 from synth.train.connection import connect
+from synth.train.measured import Measured
 from synth.train.params import Params, Track
-from synth.train.registry import best, compare, promote, register
+from synth.train.registry import best, promote, register
 from synth.train.tracking import Tracker, model_place
 
 
@@ -42,13 +41,17 @@ def trained(folder: Path, weights: str) -> tuple[Path, Path]:
     return model.parent, model
 
 
-def loss(value: float, half_width: float = 0.01) -> Figure:
-    return Figure("loss", value, value - half_width, value + half_width)
+def loss(value: float, half_width: float = 0.01, **terms: str) -> Measured:
+    return of("loss", value, half_width, **terms)
 
 
-def enter(track: Track, tmp_path: Path, weights: str, figure: Figure):
+def of(name: str, value: float, half_width: float, **terms: str) -> Measured:
+    return Measured(Figure(name, value, value - half_width, value + half_width), terms)
+
+
+def enter(track: Track, tmp_path: Path, weights: str, measured: Measured):
     """Register and promote."""
-    return promote(register(*trained(tmp_path, weights), figure, track), track)
+    return promote(register(*trained(tmp_path, weights), measured, track), track)
 
 
 def test_the_champion_changes_only_for_a_better_model(track, tmp_path):
@@ -73,9 +76,9 @@ def test_the_champion_changes_only_for_a_better_model(track, tmp_path):
 
 def test_higher_is_better_where_it_is_said(track, tmp_path):
     track = replace(track, metric="clip_score", better="higher")
-    enter(track, tmp_path, "first", Figure("clip_score", 20.0, 19.0, 21.0))
-    assert not enter(track, tmp_path, "lower", Figure("clip_score", 10.0, 9.0, 11.0)).promoted
-    assert enter(track, tmp_path, "higher", Figure("clip_score", 30.0, 29.0, 31.0)).promoted
+    enter(track, tmp_path, "first", of("clip_score", 20.0, 1.0))
+    assert not enter(track, tmp_path, "lower", of("clip_score", 10.0, 1.0)).promoted
+    assert enter(track, tmp_path, "higher", of("clip_score", 30.0, 1.0)).promoted
 
 
 def test_the_best_is_fetched_whole_and_says_what_it_beat(track, tmp_path):
@@ -83,7 +86,7 @@ def test_the_best_is_fetched_whole_and_says_what_it_beat(track, tmp_path):
     assert best(track, tmp_path / "fetched-first")[1:] == (first, None)
     enter(track, tmp_path, "second", loss(0.4))
     folder, champion, beaten = best(track, tmp_path / "deep/out")
-    assert (folder, champion.figure, beaten) == (tmp_path / "deep/out", loss(0.4), first)
+    assert (folder, champion.figure, beaten) == (tmp_path / "deep/out", loss(0.4).figure, first)
     assert digest(folder) == champion.digest == digest(tmp_path / "second/model")
     assert (folder / "README.md").read_text() == "a card"
     assert [path.name for path in folder.parent.iterdir()] == ["out"], "nothing is left beside it"
@@ -118,7 +121,7 @@ def test_a_deleted_loser_is_forgotten(track, tmp_path):
 def test_the_same_files_of_a_run_stay_one_version(track, tmp_path):
     run, model = trained(tmp_path, "one")
     first, second = register(run, model, loss(np.float64(0.5)), track), register(run, model, loss(0.3), track)
-    assert (first.number, second.number, second.figure) == (1, 1, loss(0.3))
+    assert (first.number, second.number, second.figure) == (1, 1, loss(0.3).figure)
     (model / "model.safetensors").write_text("trained further")
     third = register(run, model, loss(0.2), track)
     assert (third.number, third.run) == (2, first.run)
@@ -139,7 +142,7 @@ def test_a_model_belongs_to_the_run_that_trained_it(track, tmp_path):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_figure_that_is_no_number_is_not_registered(track, tmp_path, value):
     with pytest.raises(ModelError, match="cannot be compared, and is not registered: loss"):
-        register(*trained(tmp_path, "one"), Figure("loss", value, 0.0, 1.0), track)
+        register(*trained(tmp_path, "one"), Measured(Figure("loss", value, 0.0, 1.0)), track)
 
 
 def test_a_training_without_a_model_is_told(track, tmp_path):
@@ -150,7 +153,44 @@ def test_a_training_without_a_model_is_told(track, tmp_path):
 def test_figures_of_different_metrics_are_not_compared(track, tmp_path):
     enter(track, tmp_path, "first", loss(0.5))
     with pytest.raises(InputError, match="track.metric: 'kid' cannot be used; use loss, by which the champion was"):
-        enter(track, tmp_path, "second", Figure("kid", 0.1, 0.0, 0.2))
+        enter(track, tmp_path, "second", of("kid", 0.1, 0.1))
+
+
+def test_figures_of_other_data_are_not_compared_until_the_champion_is_measured_on_them(track, tmp_path):
+    first = enter(track, tmp_path, "first", loss(0.5, data="hard", noises="4")).champion
+    easier = loss(0.1, data="easy", noises="4")
+    with pytest.raises(InputError, match="'tiny' cannot be used; its champion was measured with other data: evaluate"):
+        enter(track, tmp_path, "second", easier)
+    assert best(track, tmp_path / "out")[1] == first
+    enter(track, tmp_path, "first", loss(0.05, data="easy", noises="4"))
+    assert "is worse than" in enter(track, tmp_path, "second", easier).reason
+
+
+def test_the_values_of_each_picture_are_there_to_be_compared(track, tmp_path):
+    hard = np.linspace(0.1, 0.9, 30)
+    figures = [Figure("loss", mean, mean - 0.1, mean + 0.1) for mean in (0.5, 0.49)]
+    enter(track, tmp_path, "first", Measured(figures[0], {}, hard.tolist()))
+    better = [value - (0.009, 0.011)[number % 2] for number, value in enumerate(hard)]
+    outcome = enter(track, tmp_path, "second", Measured(figures[1], {}, better))
+    assert outcome.promoted and "by 0.01, more than the noise of 0.0003" in outcome.reason
+
+
+def test_a_model_that_the_training_stored_is_not_stored_again(track, tmp_path, monkeypatch):
+    run, model = trained(tmp_path, "one")
+    Tracker.start(Params(track=track), "one", run, digests={}).model(model)
+    sent = []
+    monkeypatch.setattr(type(connect(track)), "log_artifacts", lambda self, run, folder, place: sent.append(place))
+    register(run, model, loss(0.5), track)
+    assert not sent
+    (model / "model.safetensors").write_text("another")
+    register(run, model, loss(0.5), track)
+    assert len(sent) == 1
+
+
+def test_to_ask_for_a_champion_makes_no_database(tmp_path):
+    with pytest.raises(ModelError, match="synth-unet has no champion"):
+        best(Track(uri=f"sqlite:///{tmp_path}/none.db").of("unet"), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_registry_without_champion_is_told(track, tmp_path):
@@ -176,20 +216,6 @@ def test_off_and_unreachable_are_told(track, tmp_path):
     with pytest.raises(InputError, match="track.uri: 'http://127.0.0.1:9' cannot be used; check that MLflow runs"):
         register(*trained(tmp_path, "one"), loss(0.5), replace(track, uri="http://me:hunter2@127.0.0.1:9"))
     assert time.monotonic() - began < 15
-
-
-numbers = st.floats(-1e6, 1e6)
-widths = st.floats(0, 1e3)
-
-
-@given(numbers, widths, numbers, widths)
-def test_two_models_never_beat_each_other(one, one_width, other, other_width):
-    a, b = loss(one, one_width), loss(other, other_width)
-    assume(a != b)
-    for better in ("lower", "higher"):
-        assert not (compare(a, b, better)[0] and compare(b, a, better)[0])
-    assert compare(a, b, "lower")[0] == compare(b, a, "higher")[0]
-    assert compare(a, b, "lower")[0] == (b.value - a.value > math.hypot(a.half_width, b.half_width))
 
 
 @pytest.fixture

@@ -18,12 +18,13 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, CLIPModel
 
 from synth.cli import main
-from synth.errors import InputError, ModelError
+from synth.errors import InputError, ModelError, StudyError
 from synth.expansion import expand
 from synth.jobs import Job, Settings
 from synth.models.languages import read_network
 from synth.models.weights import digest
 from synth.presets import advised, resolve
+from synth.records.files import claimed
 from synth.rendering import render
 from synth.train.checkpoints import checkpoints
 from synth.train.data.preparation import prepare
@@ -176,6 +177,16 @@ def test_another_training_is_not_overwritten(tiny_sd, data, tmp_path):
         train(params(tiny_sd, steps=1), other, tmp_path / "run")
     again = train(params(tiny_sd, steps=1), data, tmp_path / "run")
     assert again.figures and again.best.name == "step-00000001.safetensors"
+
+
+def test_a_folder_in_which_a_training_runs_is_refused(tiny_sd, data, tmp_path):
+    with (
+        claimed(tmp_path / "run"),
+        pytest.raises(StudyError, match="run is in use by another process; wait for that one to finish"),
+    ):
+        train(params(tiny_sd, steps=1), data, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+    assert train(params(tiny_sd, steps=1), data, tmp_path / "run").figures
 
 
 def test_a_checkpoint_that_makes_no_pictures_is_refused(tiny_gpt2, tmp_path):

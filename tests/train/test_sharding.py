@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM
 from synth.cli import main
 from synth.errors import InputError
 from synth.train.checkpoints import checkpoints
+from synth.train.learners import check_clip
 from synth.train.loop import read_log
 from synth.train.params import Train
 from synth.train.processes import Processes, Whole
@@ -38,6 +39,7 @@ def runs(tiny_sd, tiny_gpt2, tmp_path_factory):
     kinds = {
         "unet": ["unet", *params, "--data", root / "data", "--base", tiny_sd, "--text-encoder", "1"],
         "lora": ["unet", *params, "--data", root / "data", "--base", tiny_sd, "--lora-rank", "2", "--accumulate", "2"],
+        "vae": ["vae", *params, "--data", root / "data", "--base", tiny_sd],
         "gpt2": ["gpt2", "--data", root / "prompts.txt", "--base", tiny_gpt2],
     }
     commands = {name: ["train", *words, *HOW, "--out"] for name, words in kinds.items()}
@@ -61,7 +63,8 @@ def _cut(root: Path, name: str) -> None:
 
 def log(run: Path) -> list[float]:
     """All losses and validations of a run."""
-    return [value for line in read_log(run / "log.jsonl") for name, value in line.items() if "loss" in name]
+    lines = read_log(run / "log.jsonl")
+    return [value for line in lines for name, value in line.items() if name == "loss" or name.startswith("validation_")]
 
 
 def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
@@ -75,7 +78,7 @@ def last(run: Path) -> dict[str, torch.Tensor]:
     return load_file(checkpoints(run / "checkpoints")[-1])
 
 
-@pytest.mark.parametrize("name", ["unet", "lora", "gpt2"])
+@pytest.mark.parametrize("name", ["unet", "lora", "vae", "gpt2"])
 def test_shares_train_as_the_whole_does(name, runs):
     alone, shared = runs / "alone" / name, runs / "shared" / name
     assert len(log(alone)) >= 5 and log(shared) == pytest.approx(log(alone), rel=1e-4)
@@ -99,6 +102,14 @@ def test_blocks_are_gathered_one_at_a_time(tiny_sd):
     unet = UNet2DConditionModel.from_pretrained(tiny_sd / "unet", local_files_only=True)
     assert "BasicTransformerBlock" in Whole({"unet": unet})._no_split_modules
     assert Whole({"line": nn.Linear(1, 1)})._no_split_modules == []
+
+
+def test_a_clip_is_not_shared_out():
+    """FSDP2 takes no parameter without dimensions, which CLIP's temperature is."""
+    with pytest.raises(InputError, match="distributed_type: 'FSDP' cannot be used; use the configuration gpus"):
+        check_clip(Train(kind="clip"), sharded=True)
+    check_clip(Train(kind="clip"))
+    check_clip(Train(kind="vae"), sharded=True)
 
 
 def test_another_way_to_share_weights_is_refused(monkeypatch):

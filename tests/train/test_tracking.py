@@ -1,6 +1,8 @@
 """Trainings are in MLflow, whole enough to be repeated; and no trouble with MLflow is trouble for the training."""
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -33,7 +35,7 @@ def folder(tmp_path) -> Path:
 
 
 def start(params: Params, folder: Path) -> Tracker:
-    return Tracker.start(params, "flowers", folder, digests=DIGESTS)
+    return Tracker.start(params, "flowers", folder, digests=DIGESTS, machine={"precision": "bf16"})
 
 
 def stored(params: Params, tracker: Tracker):
@@ -56,6 +58,8 @@ def test_a_run_has_all_that_repeating_it_needs(params, folder, tmp_path):
     assert run.data.params["train.shape.layers_per_block"] == "1"
     assert run.data.params["train.betas"] == "[0.9, 0.99]"
     assert {"digest.data", "digest.base", "version.torch", "version.synth", "version.python"} <= run.data.tags.keys()
+    assert run.data.tags["machine.precision"] == "bf16"
+    assert re.fullmatch("([0-9a-f]{40}(-dirty)?)?", run.data.tags["code.revision"])
     assert [(point.step, point.value) for point in client.get_metric_history(tracker.run, "loss")] == [
         (1, 0.5),
         (2, 0.25),
@@ -101,6 +105,15 @@ def test_a_run_that_is_not_there_is_begun_anew(params, folder, spoil):
     spoil(connect(params.track), first.run, folder / "tracking.json")
     second = start(params, folder)
     assert second.run not in (None, first.run)
+
+
+def test_another_training_in_the_same_folder_is_another_run(params, folder):
+    folder.mkdir()
+    runs = []
+    for data, every in (("one", 1), ("one", 2), ("two", 2)):
+        (folder / "run.json").write_text(json.dumps({"data": data, "base": "b", "params": {"validate_every": every}}))
+        runs.append(start(params, folder).run)
+    assert runs[0] == runs[1] != runs[2]
 
 
 def test_off_does_nothing(folder, monkeypatch):

@@ -20,7 +20,7 @@ YAML = {
     "typo": "train: {step: 5}",
     "section": "trian: {steps: 5}",
     "type": "train: {steps: '5'}",
-    "exponent": "train: {learning_rate: 1e-4}",
+    "tag": "train: {base: !!timestamp x}",
     "list": "[a, b]",
     "number": "42",
     "broken": "train: [1, 2",
@@ -43,6 +43,7 @@ YAML = {
     "role": "sagemaker: {bucket: mine}",
     "cloud": "sagemaker: {role: 'arn:aws:iam::123456789012:role/Train', bucket: mine, region: eu-west-1}",
     "clip": "evaluate: {clip: nobody/nothing-here}",
+    "small": "data: {size: 64}",
     "metric": "track: {metric: beauty}",
 }
 TEXTS = {

@@ -68,9 +68,17 @@ def explained(consequence: str) -> Iterator[None]:
         raise TrainError(f"{_obstacle(error)}; {consequence}") from error
 
 
+def own_region() -> str | None:
+    """The region of the AWS configuration, if it names one."""
+    _check_installed()
+    import boto3
+
+    with explained(NOTHING):
+        return boto3.Session().region_name
+
+
 def _session(settings: SageMaker, **credentials: str) -> "boto3.Session":
-    if not all(map(_is_installed, ("boto3", "sagemaker.train"))):
-        raise TrainError('SageMaker needs packages that are missing here: pip install "synth[sagemaker]"')
+    _check_installed()
     import boto3
 
     with explained(NOTHING):
@@ -82,6 +90,11 @@ def _session(settings: SageMaker, **credentials: str) -> "boto3.Session":
         remedy = "give one that has SageMaker, such as eu-west-1, here or as AWS_DEFAULT_REGION"
         raise InputError("sagemaker.region", session.region_name or "", remedy)
     return session
+
+
+def _check_installed() -> None:
+    if not all(map(_is_installed, ("boto3", "sagemaker.train"))):
+        raise TrainError('SageMaker needs packages that are missing here: pip install "synth[sagemaker]"')
 
 
 def _is_installed(module: str) -> bool:

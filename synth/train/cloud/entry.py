@@ -67,9 +67,11 @@ def command(words: Sequence[str], env: Mapping[str, str], run: Path, program: Se
 
 
 def deliver(run: Path, model: Path, output: Path) -> None:
-    """Copy a run's model to where the service takes it from, and all else but its checkpoints beside it."""
+    """Copy a run's model to where the service takes it from, and all else beside it: of the checkpoints the model's."""
     shutil.copytree(run / "model", model, dirs_exist_ok=True)
-    shutil.copytree(run, output / "run", ignore=shutil.ignore_patterns("model", "checkpoints"), dirs_exist_ok=True)
+    best = json.loads((run / "result.json").read_text(encoding="utf-8"))["checkpoint"]
+    others = {path.name for path in (run / "checkpoints").iterdir()} - {best}
+    shutil.copytree(run, output / "run", ignore=shutil.ignore_patterns("model", ".*", *others), dirs_exist_ok=True)
 
 
 def _watched(command: Sequence[str], folder: Path) -> tuple[int, str]:

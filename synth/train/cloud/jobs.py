@@ -80,6 +80,12 @@ class CloudJob:
         return self.params.but("track", uri="off")
 
     @property
+    def data(self) -> Path:
+        """The folder of prepared data, or the file of texts."""
+        first = next(iter(self.channels[0].files.values()))
+        return first if self.texts else first.parent
+
+    @property
     def texts(self) -> str:
         """Name of the file of texts in the channel train; empty where that holds prepared data."""
         names = list(self.channels[0].files)

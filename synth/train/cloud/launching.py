@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synth.errors import InputError, TrainError
 from synth.train.cloud.account import NOTHING, explained, offline
+from synth.train.cloud.entry import CHECKPOINTS
 from synth.train.cloud.jobs import Channel, CloudJob
 from synth.train.cloud.packing import pack_source
 from synth.train.params import SageMaker
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from sagemaker.train import ModelTrainer
 
 PYTORCH = "2.10.0"  # of AWS's images the newest; Synth needs 2.6 and Python 3.11
-CHECKPOINTS = "/opt/ml/checkpoints"
 MONTH = 28 * 24 * 3600  # SageMaker's longest job, in seconds
 
 
@@ -89,7 +89,7 @@ def _trainer(job: CloudJob, session: "boto3.Session", archive: Path) -> "ModelTr
                 stopping_condition=_limits(job.settings),
                 input_data_config=inputs,
                 output_data_config=OutputDataConfig(s3_output_path=f"{job.home}/output", compression_type="GZIP"),
-                checkpoint_config=CheckpointConfig(s3_uri=job.checkpoints, local_path=CHECKPOINTS),
+                checkpoint_config=CheckpointConfig(s3_uri=job.checkpoints, local_path=CHECKPOINTS.as_posix()),
                 environment={"PYTHONUNBUFFERED": "1"},
             )
     except RoleValidationError as error:

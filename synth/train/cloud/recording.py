@@ -1,14 +1,15 @@
 """A fetched run, told to MLflow as if it had been trained here."""
 
-import json
 from pathlib import Path
 
 from synth.measure.intervals import Figure
+from synth.models.weights import read_json
 from synth.train.connection import OFF
 from synth.train.loop import read_log
+from synth.train.measured import Measured
 from synth.train.params import Params
 from synth.train.registry import Version, register
-from synth.train.tracking import Tracker
+from synth.train.telling import tell
 
 VALIDATION = "validation_"
 
@@ -22,16 +23,9 @@ def record(run: Path, params: Params) -> Version | None:
     """
     if params.track.uri == OFF:
         return None
-    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    lines = read_log(run / "log.jsonl")
-    tracker = Tracker.start(params, run.name, run, digests={name: facts[name] for name in ("data", "base")})
-    for line in lines:
-        tracker.metrics({name: value for name, value in line.items() if name != "step"}, int(line["step"]))
-    if (run / "samples").is_dir():
-        tracker.artifact(run / "samples", "samples")
-    version = register(run, run / "model", _last_validation(lines), params.track)
-    tracker.finish()
-    return version
+    tell(run, params)
+    figure = _last_validation(read_log(run / "log.jsonl"))
+    return register(run, run / "model", Measured(figure), params.track.of(read_json(run / "run.json")["kind"]))
 
 
 def _last_validation(lines: list[dict[str, float]]) -> Figure:

@@ -9,23 +9,27 @@ from synth.train.cloud.account import explained
 
 LOGS = "/aws/sagemaker/TrainingJobs"
 ENDS = ("Completed", "Failed", "Stopped")
-AGAIN = "run the same command again: it goes on from the last checkpoint"
+GO_ON = "run the same command again: it goes on from the last checkpoint"
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html lists the secondary states.
 REASONS = {
-    "MaxRuntimeExceeded": f"was not done in sagemaker.hours ({{hours:g}}); raise that, and {AGAIN}",
+    "MaxRuntimeExceeded": f"was not done in sagemaker.hours ({{hours:g}}); raise that, and {GO_ON}",
     "MaxWaitTimeExceeded": (
         "waited too long for spare capacity; try another instance type, region or hour, or sagemaker.spot: false,"
-        f" and {AGAIN}"
+        f" and {GO_ON}"
     ),
-    "Interrupted": f"lost its spot instances; {AGAIN}, or use sagemaker.spot: false",
-    "Stopped": f"was stopped by somebody; {AGAIN}",
+    "Interrupted": f"lost its spot instances; {GO_ON}, or use sagemaker.spot: false",
+    "Stopped": f"was stopped by somebody; {GO_ON}",
 }
 
 
-def running(sagemaker: Any, job: str) -> str | None:
-    """The name of a training of this job that has not ended, if there is one."""
-    found = sagemaker.list_training_jobs(NameContains=job, StatusEquals="InProgress")["TrainingJobSummaries"]
-    return found[0]["TrainingJobName"] if found else None
+def known(sagemaker: Any, job: str) -> tuple[str, str] | None:
+    """Name and status of a training of this job that has not ended, or else of the newest that was completed."""
+    for status in ("InProgress", "Completed"):
+        how = {"NameContains": job, "StatusEquals": status, "SortBy": "CreationTime", "SortOrder": "Descending"}
+        found = sagemaker.list_training_jobs(**how)["TrainingJobSummaries"]
+        if found:
+            return found[0]["TrainingJobName"], status
+    return None
 
 
 def watch(
@@ -59,7 +63,7 @@ def check_end(description: dict[str, Any], checkpoints: str) -> None:
     name, state = description["TrainingJobName"], description.get("SecondaryStatus", "Stopped")
     if description["TrainingJobStatus"] == "Failed" and state not in REASONS:
         reason = " ".join(description.get("FailureReason", "no reason given").split()).rstrip(".")
-        raise TrainError(f"{name} failed ({reason}); put that right and {AGAIN}, if there is one in {checkpoints}")
+        raise TrainError(f"{name} failed ({reason}); put that right and {GO_ON}, if there is one in {checkpoints}")
     hours = description["StoppingCondition"]["MaxRuntimeInSeconds"] / 3600
     raise TrainError(f"{name} {REASONS.get(state, REASONS['Stopped']).format(hours=hours)}, in {checkpoints}")
 

@@ -25,7 +25,7 @@ from synth.train.data.prepared import (
     Record,
     write_lines,
 )
-from synth.train.data.sources import read_entries
+from synth.train.data.sources import files_key, read_entries
 from synth.train.data.splitting import sample, split_by_content
 from synth.train.params import Data
 from synth.train.rows import writing_rows
@@ -67,17 +67,24 @@ class Gathered:
         return True
 
 
-def prepare(params: Data, out: Path, *, progress: bool = True) -> PreparedSet:
+def prepare(params: Data, out: Path, *, progress: bool = True, replace_other: bool = False) -> PreparedSet:
     """Read, clean and lay out captioned pictures in the folder `out`; every picture left out is listed there.
 
-    The same source and parameters give the same digest. A finished folder of the same parameters is returned as it is;
-    an interrupted one is done again. A picture that occurs twice is kept once, with the captions of both.
+    The same source and parameters give the same digest. A finished folder of the same parameters and files is returned
+    as it is, also where the source has gone; an interrupted one is done again. A picture that occurs twice is kept
+    once, with the captions of both. replace_other: a finished folder of other parameters or files gives way to the new
+    one when that is whole.
     Raises InputError before any picture is decoded if the source has no captions or names missing pictures, if the disk
     is too small, or if `out` holds something else; at the end, if fewer than two pictures could be used.
     """
     out = Path(out)
     if (out / FACTS).is_file():
-        return _finished(params, out)
+        changed = _changed(params, out)
+        if not changed:
+            return PreparedSet.open(out)
+        if not replace_other:
+            raise InputError("out", str(out), f"choose another folder: it was prepared otherwise ({changed})")
+        return _renewed(params, out, progress)
     _check_folder(out)
     entries = [replace(entry, captions=plain(entry.captions)) for entry in read_entries(params)]
     captioned = [entry for entry in entries if entry.captions]
@@ -118,6 +125,7 @@ def _seal(params: Data, gathered: Gathered, out: Path) -> None:
         "count": len(records),
         "validation": splits.count("validation"),
         "left_out": len(gathered.left_out),
+        "files": files_key(params),
         "digest": write_lines(out / RECORDS, (record.as_dict() for record in records)),
     }
     write_atomically(out / FACTS, json.dumps(facts, indent=1).encode())
@@ -132,21 +140,30 @@ def _cleaned(entries: list[Entry], params: Data) -> Iterator[tuple[Entry, Cleane
             yield from zip(chunk, pool.map(work, chunk), strict=True)
 
 
-def _finished(params: Data, out: Path) -> PreparedSet:
-    """The set that is in `out` already, if it was made with these parameters."""
-    there = PreparedSet.open(out)
-    old, new = asdict(there.params), asdict(params)
+def _changed(params: Data, out: Path) -> str:
+    """How what is in `out` differs from what these parameters would make of their source now; "" if it does not."""
+    old, new = asdict(PreparedSet.open(out).params), asdict(params)
     different = [f"{name} was {old[name]!r} and is {new[name]!r}" for name in new if old[name] != new[name]]
-    if different:
-        raise InputError("out", str(out), f"choose another folder: it was prepared otherwise ({', '.join(different)})")
-    return there
+    then, now = json.loads((out / FACTS).read_bytes()).get("files"), files_key(params)
+    if not different and then and now and then != now:
+        different = [f"files in {params.source} have changed since; --data {out} takes it as it is"]
+    return ", ".join(different)
+
+
+def _renewed(params: Data, out: Path, progress: bool) -> PreparedSet:
+    fresh = out.with_name(f".{out.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    prepare(params, fresh, progress=progress)
+    shutil.rmtree(out)
+    fresh.rename(out)
+    return PreparedSet.open(out)
 
 
 def _check_folder(out: Path) -> None:
     ours = {PICTURES, RECORDS, LEFT_OUT}
     if out.exists() and not out.is_dir():
         raise InputError("out", str(out), "give a folder; this is a file")
-    if out.is_dir() and any(path.name not in ours and path.suffix != ".tmp" for path in out.iterdir()):
+    if out.is_dir() and any(path.name not in ours and path.name[0] != "." for path in out.iterdir()):
         raise InputError("out", str(out), "choose a new or empty folder; this one has other files in it")
 
 

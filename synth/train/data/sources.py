@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from synth.errors import InputError
+from synth.jobs import content_key
 from synth.presets import HUB_ID
 from synth.train.data.entries import Entry, file_entry, picture_files, read_text
 from synth.train.data.flowers import is_flowers, read_flowers
@@ -38,6 +39,21 @@ def read_entries(params: Data) -> list[Entry]:
     if layout == "imagefolder":
         return _with_metadata(folder, params.caption)
     return read_sidecar(folder)
+
+
+def files_key(params: Data) -> str:
+    """What tells whether a source's files have changed since: their names, sizes and times.
+
+    "" where there are none to look at, in the picture world, on the hub, and in a folder that has gone.
+    """
+    folders = [Path(name).expanduser() for name in (params.source, params.captions_from) if name]
+    found = [
+        (path.relative_to(folder).as_posix(), (stat := path.stat()).st_size, stat.st_mtime_ns)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    return content_key(found) if found else ""
 
 
 def detect(source: str) -> str:

@@ -39,6 +39,8 @@ facts = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "NCCL_SOC
 if rank == 0:
     (run / "model").mkdir()
     (run / "model" / "model_index.json").write_text("{}")
+    (run / "result.json").write_text(json.dumps({"checkpoint": "step"}))
+    (run / "checkpoints" / "an older step").write_text("")
     (run / "log.jsonl").write_text(json.dumps({"step": step}))
     (run / "samples").mkdir()
     (run / "samples" / "step.png").write_bytes(b"png")

@@ -2,6 +2,7 @@
 starting: one clear sentence each, and nothing is created.
 """
 
+import json
 import sys
 
 import boto3
@@ -13,15 +14,19 @@ from sagemaker.core.telemetry import telemetry_logging
 from sagemaker.core.utils.utils import SageMakerClient
 
 from synth.errors import InputError, TrainError
+from synth.models.weights import digest
 from synth.train.cloud import launching
 from synth.train.cloud.account import connect
 from synth.train.cloud.jobs import CloudJob
 from synth.train.cloud.launching import Launch
 from synth.train.cloud.sagemaker import train_on_sagemaker
+from synth.train.params import Params
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 MODEL = {"model_index.json": b"{}", "unet/weights.safetensors": b"w"}
 RUN = {"run/log.jsonl": b'{"step": 2}\n', "run/params.yaml": b"{}\n", "run/samples/step-2.png": b"p"}
+RUN |= {"run/run.json": b'{"params": {}}', "run/result.json": b'{"checkpoint": "step-2.safetensors"}'}
+RUN |= {"run/checkpoints/step-2.safetensors": b"c"}
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def whole(job, session, run, **how):
     return train_on_sagemaker(job, run, say=say, seconds=0, **{"confirm": lambda cost: True} | how), said
 
 
-def test_a_training_is_started_followed_and_fetched(job, session, tmp_path):
+def test_a_training_is_started_followed_and_fetched(prepared, job, session, tmp_path):
     out = tmp_path / "deep" / "run"
     done, said = whole(job, session, out)
     assert done
@@ -67,8 +72,10 @@ def test_a_training_is_started_followed_and_fetched(job, session, tmp_path):
     assert "Starting: Preparing the instances for training" in said
     files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert files.pop("params.yaml").decode() == yaml.safe_dump(job.params.as_dict(), sort_keys=False)
+    assert json.loads(files.pop("run.json"))["data_folder"] == str(prepared.resolve())
+    assert json.loads(files.pop("result.json"))["checkpoint_digest"] == digest(out / "checkpoints/step-2.safetensors")
     assert files == {f"model/{name}": data for name, data in MODEL.items()} | {
-        name.removeprefix("run/"): data for name, data in RUN.items() if "params" not in name
+        name.removeprefix("run/"): data for name, data in RUN.items() if name.endswith((".jsonl", ".png", "tensors"))
     }
     (made,) = session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     described = session.client("sagemaker").describe_training_job(TrainingJobName=made["TrainingJobName"])
@@ -171,9 +178,18 @@ def test_a_training_that_still_runs_is_followed_instead_of_paid_for_twice(
 ):
     name = Launch(job, session, str(tmp_path)).start()
     leave_results(job, name, session)
-    monkeypatch.setattr("synth.train.cloud.sagemaker.running", lambda client, job: name)
+    monkeypatch.setattr("synth.train.cloud.sagemaker.known", lambda client, job: (name, "InProgress"))
     done, said = whole(job, session, tmp_path / "run", confirm=None)
     assert done and said[0].startswith(f"{name} runs; ")
+    assert len(session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]) == 1
+
+
+def test_one_that_was_completed_meanwhile_is_fetched_instead_of_paid_for_twice(job, session, tmp_path, no_models):
+    name = Launch(job, session, str(tmp_path)).start()
+    leave_results(job, name, session)
+    done, said = whole(job, session, tmp_path / "run", confirm=None)
+    assert done and said[0].startswith(f"{name} is completed already, and is fetched; another train.seed")
+    assert (tmp_path / "run" / "model" / "model_index.json").is_file()
     assert len(session.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
@@ -187,11 +203,14 @@ def test_no_credentials(job, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("module", ["boto3", "sagemaker"])
-def test_a_missing_package_is_named_by_its_extra(job, tmp_path, monkeypatch, module):
+def test_a_missing_package_is_named_by_its_extra(prepared, job, tmp_path, monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "sagemaker.train", raising=False)
     with pytest.raises(TrainError, match=r'pip install "synth\[sagemaker\]"'):
         train_on_sagemaker(job, tmp_path / "run", confirm=None)
+    Params().write(tmp_path / "params.yaml")
+    with pytest.raises(TrainError, match=r'pip install "synth\[sagemaker\]"'):
+        run("unet", "--data", prepared, "--params", tmp_path / "params.yaml", "--dry-run")
 
 
 def test_a_profile_that_does_not_exist(job, tmp_path, monkeypatch):
@@ -253,6 +272,6 @@ def test_a_job_that_left_no_model_leaves_no_folder(job, session, tmp_path, no_mo
 
 def test_results_that_are_not_there_are_one_sentence(job, session, tmp_path, no_models, monkeypatch):
     monkeypatch.setitem(globals(), "leave_results", lambda *_: None)
-    with pytest.raises(TrainError, match="AWS refused HeadObject .*run the same command again to fetch it"):
+    with pytest.raises(TrainError, match=r"output.tar.gz is not there; another train.seed starts another training"):
         whole(job, session, tmp_path / "runs" / "mine")
     assert list((tmp_path / "runs").iterdir()) == []

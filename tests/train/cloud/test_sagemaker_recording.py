@@ -20,7 +20,9 @@ LOG = [
 ]
 LEFT = {
     "run/log.jsonl": "".join(json.dumps(line) + "\n" for line in LOG).encode(),
-    "run/run.json": json.dumps({"data": "d" * 64, "base": "b" * 64}).encode(),
+    "run/run.json": json.dumps({"kind": "unet", "data": "d" * 64, "base": "b" * 64, "params": {}}).encode(),
+    "run/result.json": json.dumps({"checkpoint": "step-00000040.safetensors"}).encode(),
+    "run/checkpoints/step-00000040.safetensors": b"c",
     "run/samples/step-00000040.png": b"png",
 }
 MODEL = {"config.json": b"{}", "model.safetensors": b"w", "README.md": b"a card"}

@@ -133,7 +133,7 @@ def test_a_container_is_interrupted_started_again_and_leaves_what_a_training_her
     assert f"{saved[-1]}/{STEPS}" in log.read_text()  # it went on from there
 
     collect(root, request, session)
-    fetch(session.client("s3"), request, job.params, tmp_path / "fetched")
+    fetch(session.client("s3"), request, job, tmp_path / "fetched")
     here = train(job.params, tmp_path / "texts.txt", tmp_path / "here")
     fetched = tmp_path / "fetched" / "model" / "model.safetensors"
     assert fetched.read_bytes() == (here.model / "model.safetensors").read_bytes()

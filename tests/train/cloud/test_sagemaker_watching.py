@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from synth.errors import TrainError
 from synth.train.cloud.results import unpack
-from synth.train.cloud.watching import LOGS, check_end, running, watch
+from synth.train.cloud.watching import LOGS, check_end, known, watch
 
 JOB, CHECKPOINTS = "synth-unet-0123456789ab-20261121000000", "s3://pictures/checkpoints"
 ARN = f"arn:aws:sagemaker:eu-west-1:123456789012:training-job/{JOB}"
@@ -168,14 +168,26 @@ def test_an_end_without_a_model_is_one_sentence_with_a_remedy(status, secondary,
     assert "run the same command again: it goes on from the last checkpoint" in text and CHECKPOINTS in text
 
 
-def test_a_training_that_still_runs_is_found(clients):
+def listed(stub: Stubber, status: str, *names: str) -> None:
+    asked = {"NameContains": "synth-unet-0123456789ab", "StatusEquals": status}
+    found = [
+        {"TrainingJobName": name, "TrainingJobArn": ARN, "CreationTime": BEGAN, "TrainingJobStatus": status}
+        for name in names
+    ]
+    newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    stub.add_response("list_training_jobs", {"TrainingJobSummaries": found}, asked | newest_first)
+
+
+def test_a_training_that_runs_or_was_completed_is_found(clients):
     (sagemaker, jobs), _ = clients
-    asked = {"NameContains": "synth-unet-0123456789ab", "StatusEquals": "InProgress"}
-    summary = {"TrainingJobName": JOB, "TrainingJobArn": ARN, "CreationTime": BEGAN, "TrainingJobStatus": "InProgress"}
-    jobs.add_response("list_training_jobs", {"TrainingJobSummaries": [summary]}, asked)
-    jobs.add_response("list_training_jobs", {"TrainingJobSummaries": []}, asked)
-    assert running(sagemaker, "synth-unet-0123456789ab") == JOB
-    assert running(sagemaker, "synth-unet-0123456789ab") is None
+    listed(jobs, "InProgress", JOB)
+    assert known(sagemaker, "synth-unet-0123456789ab") == (JOB, "InProgress")
+    listed(jobs, "InProgress")
+    listed(jobs, "Completed", JOB, "an older one")
+    assert known(sagemaker, "synth-unet-0123456789ab") == (JOB, "Completed")
+    listed(jobs, "InProgress")
+    listed(jobs, "Completed")
+    assert known(sagemaker, "synth-unet-0123456789ab") is None, "one that failed or was stopped is gone on with"
 
 
 def odd_archive(path: Path, name: str, kind: bytes, link: str = "") -> None:

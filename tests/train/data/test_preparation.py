@@ -111,6 +111,29 @@ def test_a_finished_folder_is_returned_at_once_and_only_for_its_parameters(tmp_p
         made(tmp_path / "s", tmp_path / "out", size=72, crop="pad")
 
 
+def test_files_that_changed_are_not_passed_over(tmp_path):
+    sidecar(tmp_path / "s", 4)
+    first = made(tmp_path / "s", tmp_path / "out")
+    (tmp_path / "s" / "000.txt").write_text("another caption")
+    with pytest.raises(InputError, match="files in .* have changed since; --data .*out takes it as it is"):
+        made(tmp_path / "s", tmp_path / "out")
+    how = Data(source=str(tmp_path / "s"), size=64, smallest=32)
+    second = prepare(how, tmp_path / "out", progress=False, replace_other=True)
+    assert second.digest != first.digest and "another caption" in {text for r in second.records for text in r.captions}
+    assert prepare(how, tmp_path / "out", progress=False, replace_other=True).digest == second.digest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s"], "nothing is left beside it"
+
+
+def test_what_cannot_be_prepared_leaves_what_was_there(tmp_path):
+    sidecar(tmp_path / "s", 4)
+    first = made(tmp_path / "s", tmp_path / "out")
+    for file in (tmp_path / "s").glob("*.jpg"):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match="left out: 4 unreadable"):
+        prepare(Data(source=str(tmp_path / "s"), size=64), tmp_path / "out", progress=False, replace_other=True)
+    assert PreparedSet.open(tmp_path / "out").digest == first.digest
+
+
 def test_a_killed_preparation_is_done_again_to_the_same_bytes(tmp_path):
     """kill -9 a real process at random moments; what is there then is no set, and the next run makes it whole."""
     sidecar(tmp_path / "s", 400)
