@@ -71,6 +71,8 @@ def open_picture(picture: Given, field: str) -> Image.Image:
             return upright(opened)
     except InputError:
         raise
+    except Image.DecompressionBombError:  # Pillow's, which it raises before the size can be asked for
+        raise InputError(field, str(picture), "it has too many pixels to be safe; make it smaller") from None
     except DAMAGE as error:
         reason = getattr(error, "strerror", None) or f"none of {', '.join(FORMATS)}, or damaged"
         raise InputError(field, str(picture), f"give a picture that can be read ({reason})") from None

@@ -9,11 +9,19 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import nn
-from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer, GPT2LMHeadModel, GPT2Tokenizer
+from transformers import (
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPTokenizer,
+    GPT2LMHeadModel,
+    GPT2Tokenizer,
+    Swin2SRForImageSuperResolution,
+    Swin2SRImageProcessorPil,
+)
 
 from synth.errors import ModelError
 
-LARGEST_FILE, LARGEST_TOTAL = 16_000_000, 40_000_000
+LARGEST_FILE, LARGEST_TOTAL = 16_000_000, 48_000_000
 _SHARD = "15MB"
 
 
@@ -52,6 +60,12 @@ def export_clip(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None
         image_mean=[0.5, 0.5, 0.5],
         image_std=[0.5, 0.5, 0.5],
     ).save_pretrained(folder)
+
+
+def export_upscaler(upscaler: Swin2SRForImageSuperResolution, folder: Path) -> None:
+    """A plain Swin2SR folder."""
+    _export(upscaler, folder)
+    Swin2SRImageProcessorPil().save_pretrained(folder)
 
 
 def check_sizes(folder: Path) -> dict[str, int]:
