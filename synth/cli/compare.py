@@ -34,6 +34,8 @@ def register(commands: Any) -> None:
     parser.add_argument("--measure", action="append", default=[], metavar="NAME", help=about)
     parser.add_argument("--clip", metavar="MODEL", help="CLIP that measures: needed where the bundled one cannot tell")
     parser.add_argument("--to", type=Path, metavar="FILE", help="of two: the page (default: in the folder of studies)")
+    text = "a folder of pictures that KID compares these with"
+    parser.add_argument("--reference", type=Path, metavar="FOLDER", help=text)
     add_common(parser, "n", "seeds", "seed", "model", "expander", "out", "name")
     add_common(parser, "device", "dtype", "batch_size", "strict", "yes")
     add_loras(parser)
@@ -70,10 +72,12 @@ def _sweep(axes: dict[str, str], arguments: Namespace) -> int:
     [phrase] = arguments.what or [""]
     given = {"model": "vignettes", "name": None} | values(arguments)
     request = prepare(**study_arguments(phrase=phrase, prompts=arguments.prompt, **given), **axes)
+    how = {"clip": arguments.clip, "reference": arguments.reference}
+    request.check_measures(arguments.measure, **how)
     todo = f"{request.left:,} to render: {request.about}" if request.left else "all of them there already"
     print(f"{counted(request.plan.pictures, 'picture')}, {todo}", flush=True)
     made = request.run()
-    _tell(made, made.measure(arguments.measure, clip=arguments.clip, device=arguments.device or "auto"))
+    _tell(made, made.measure(arguments.measure, **how, device=arguments.device or "auto"))
     return 1 if made.study.counts["failed"] else 0
 
 

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synth.cli import explain_inside
@@ -11,6 +12,7 @@ from synth.errors import InputError, StudyError
 from synth.jobs import check_whole
 
 if TYPE_CHECKING:
+    from synth.records.plans import Plan
     from synth.studies import Study
 
 ACTIONS = ("words", "effects", "variance", "drift", *explain_inside.ACTIONS)
@@ -37,22 +39,26 @@ def register(commands: Any) -> None:
 
 def words(arguments: Namespace) -> int:
     from synth.explain import word_figures as figures
-    from synth.explain.studied import save
+    from synth.explain.studied import folder_of
     from synth.explain.words import check_words, study_heat, word_table
+    from synth.records.outputs import save
 
-    study = _study(arguments.study, arguments)
-    index = _prompt_index(arguments, study)
+    study = _prepared(arguments.study, arguments)()
     check_words([prompt.text for prompt in study.expansion], arguments.word)
-    heats = study_heat(study, index, **_given(arguments, *HOW[:3]))
-    save(study, "words", word_table(heats))
-    save(study, "who_drew", figures.who_drew(heats))
-    first = {heat.job.prompt: heat for heat in reversed(heats)}  # the picture of each prompt's first seed
-    for number, prompt in enumerate(study.expansion, start=1):
-        if heat := first.get(prompt.text):
-            save(study, f"words_{number}", figures.word_maps(heat, arguments.word))
-            save(study, f"words_{number}_by_step", figures.maps_by_step(heat, arguments.word))
-            save(study, f"words_{number}_by_layer", figures.maps_by_layer(heat, arguments.word))
-    shares = word_table(heats).groupby("word", sort=False)["share"].mean().nlargest(8)
+    folder, numbers = folder_of(study), {prompt.text: place for place, prompt in enumerate(study.expansion, start=1)}
+    heats, shown = [], set()
+    for heat in study_heat(study, _prompt_index(arguments), **_given(arguments, *HOW)):
+        heats.append(heat.without_maps())
+        if heat.job.prompt in numbers and heat.job.prompt not in shown:
+            shown.add(heat.job.prompt)
+            name = f"words_{numbers[heat.job.prompt]}"
+            save(folder, name, figures.word_maps(heat, arguments.word))
+            save(folder, f"{name}_by_step", figures.maps_by_step(heat, arguments.word))
+            save(folder, f"{name}_by_layer", figures.maps_by_layer(heat, arguments.word))
+    found = word_table(heats)
+    save(folder, "words", found)
+    save(folder, "who_drew", figures.who_drew(heats))
+    shares = found.groupby("word", sort=False)["share"].mean().nlargest(8)
     print(table(("word", "share"), ((word, f"{share:.1%}") for word, share in shares.items())))
     return _finish(study, f"{counted(len(heats), 'picture')} recorded", "who_drew.png")
 
@@ -60,32 +66,36 @@ def words(arguments: Namespace) -> int:
 def effects(arguments: Namespace) -> int:
     from synth.explain import effect_figures as figures
     from synth.explain.effects import effects as find
-    from synth.explain.studied import save
+    from synth.explain.studied import folder_of
+    from synth.records.outputs import save
 
-    study = _study(arguments.study, arguments)
-    index = _prompt_index(arguments, study) or 0
+    study = _prepared(arguments.study, arguments)()
+    index = _prompt_index(arguments) or 0
     found = find(study, index, arguments.word, **_clip(arguments), **_given(arguments, *HOW))
-    save(study, f"effects_{index + 1}", found.table())
-    save(study, f"effects_{index + 1}_by_seed", found.frame)
-    save(study, f"effects_{index + 1}", figures.effect_sizes(found))
-    save(study, f"effects_{index + 1}_pictures", figures.effect_sheet(found))
+    folder, name = folder_of(study), f"effects_{index + 1}"
+    save(folder, name, found.table())
+    save(folder, f"{name}_by_seed", found.frame)
+    save(folder, name, figures.effect_sizes(found))
+    save(folder, f"{name}_pictures", figures.effect_sheet(found))
     rows = [
         (shortened(row.part, 40), row.seeds, f"{row.clip_distance:.3f}", f"{row.pixel_difference:.3f}")
         for row in found.table().itertuples()
     ]
     print(table(("without", "seeds", "CLIP distance", "pixel difference"), rows))
-    return _finish(study, f"{counted(len(rows), 'phrase')} left out", f"effects_{index + 1}_pictures.png")
+    return _finish(study, f"{counted(len(rows), 'phrase')} left out", f"{name}_pictures.png")
 
 
 def variance(arguments: Namespace) -> int:
-    from synth.explain.studied import save
-    from synth.explain.variance import split, variance_bars
+    from synth.explain.studied import folder_of
+    from synth.explain.variance import check_counts, split, variance_bars
+    from synth.records.outputs import save
 
-    studies = [_study(text, arguments) for text in arguments.study]
+    prepared = [_prepared(text, arguments, check_counts) for text in arguments.study]
+    studies = [run() for run in prepared]
     splits = [split(study, **_clip(arguments), **_given(arguments, "device")) for study in studies]
     for study, item in zip(studies, splits, strict=True):
-        save(study, "variance", item.table())
-    save(studies[0], "variance", variance_bars(splits))
+        save(folder_of(study), "variance", item.table())
+    save(folder_of(studies[0]), "variance", variance_bars(splits))
     for item in splits:
         print(item.study, *item.shares, sep="\n  ")
     return _finish(
@@ -96,14 +106,15 @@ def variance(arguments: Namespace) -> int:
 def drift(arguments: Namespace) -> int:
     from synth.explain.drift import drift as find
     from synth.explain.drift import drift_rows
-    from synth.explain.studied import save
+    from synth.explain.studied import folder_of
+    from synth.records.outputs import save
 
-    study = _study(arguments.study, arguments)
+    study = _prepared(arguments.study, arguments)()
     found = find(study, **_clip(arguments), **_given(arguments, "device"))
-    prompts = found.table()
-    save(study, "drift", prompts)
-    save(study, "drift_by_picture", found.frame)
-    save(study, "drift", drift_rows(found))
+    prompts, folder = found.table(), folder_of(study)
+    save(folder, "drift", prompts)
+    save(folder, "drift_by_picture", found.frame)
+    save(folder, "drift", drift_rows(found))
     rows = [
         (row.prompt_index + 1, f"{row.phrase_prompt:.2f}", f"{row.phrase_picture:.2f}", f"{row.prompt_picture:.2f}",
          _lost(row), shortened(row.prompt, 60))
@@ -125,23 +136,45 @@ def _finish(study: "Study", done: str, figure: str) -> int:
     return 0
 
 
-def _study(text: str, arguments: Namespace) -> "Study":
-    """The study of that name, or a new one, or one to be finished, of a phrase of several words."""
-    from synth.layout.parameters import study_arguments
-    from synth.studies import ROOT, Study
-    from synth.studies import study as make
+def _prepared(
+    text: str, arguments: Namespace, check_counts: Callable[[int, int], None] = lambda prompts, seeds: None
+) -> Callable[[], "Study"]:
+    """What opens the study of that name, or makes or finishes one of a phrase of several words.
 
+    All that can be wrong is told before: --clip, --prompt, and what check_counts says to so many prompts and seeds.
+    """
+    from synth.studies import ROOT, Study
+
+    if clip := getattr(arguments, "clip", None):
+        from synth.measure.clip import check_clip
+
+        check_clip(clip)
     own = _given(arguments, *OF_A_PHRASE)
     try:
         found = Study.open(text, arguments.out or ROOT)
     except StudyError:
         if len(text.split()) < 2:
             raise
-        given = {"model": "vignettes", "name": None} | own | _given(arguments, "out", *HOW)
-        return make(**study_arguments(phrase=text, prompts=[], **given))
-    for name, value in own.items():
-        raise InputError(name, value, f"leave it out: {text} is a study, which has its own")
-    return found
+        plan, make = _planned(text, own | _given(arguments, "out", *HOW))
+    else:
+        for name, value in own.items():
+            raise InputError(name, value, f"leave it out: {text} is a study, which has its own")
+        plan, make = found.plan, lambda: found
+    check_counts(plan.n, len(plan.seeds))
+    if getattr(arguments, "prompt", None) is not None:
+        check_whole("prompt", arguments.prompt, 1, plan.n)
+    return make
+
+
+def _planned(phrase: str, given: dict[str, Any]) -> tuple["Plan", Callable[[], "Study"]]:
+    """The plan of a phrase's study, and what renders it."""
+    from synth.layout.parameters import study_arguments
+    from synth.records.plans import make_plan
+    from synth.studies import study
+
+    taken = study_arguments(phrase=phrase, prompts=[], **({"model": "vignettes", "name": None} | given))
+    plan = make_plan(**{name: value for name, value in taken.items() if name not in ("out", "name", *HOW)})
+    return plan, partial(study, **taken)
 
 
 def _given(arguments: Namespace, *names: str) -> dict[str, Any]:
@@ -152,9 +185,9 @@ def _clip(arguments: Namespace) -> dict[str, str]:
     return {"clip": arguments.clip} if arguments.clip else {}
 
 
-def _prompt_index(arguments: Namespace, study: "Study") -> int | None:
+def _prompt_index(arguments: Namespace) -> int | None:
     """The prompt asked for, counted from 0, or None for none."""
-    return None if arguments.prompt is None else check_whole("prompt", arguments.prompt, 1, len(study.expansion)) - 1
+    return None if arguments.prompt is None else arguments.prompt - 1
 
 
 def _register_words(actions: Any) -> None:

@@ -5,14 +5,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth.cli.options import add_common, add_expansion, add_loras, add_settings, values
+from synth.cli.options import add_common, add_expansion, add_loras, add_settings, open_study, values
 from synth.cli.parsing import add_command, counted, table
 from synth.errors import InputError
 from synth.jobs import ExpansionSettings, Job, content_key
 
 if TYPE_CHECKING:
-    import pandas
-
     from synth.studies import Study
     from synth.writing.prompts import Expansion
 
@@ -30,20 +28,23 @@ def register_inside(actions: Any) -> None:
 def show_tree(arguments: Namespace) -> int:
     import pandas as pd
 
-    from synth.explain.tree import grow
+    from synth.explain.tree import check_growth, grow
     from synth.explain.tree_figure import tree_figure
     from synth.explain.tree_page import study_pictures, tree_page
+    from synth.records.files import write_atomically
+    from synth.records.outputs import save
 
+    how = {"branches": arguments.branches, "depth": arguments.depth, "least": arguments.least}
+    check_growth(**how)
     found = _study(arguments)
     expansion = found.expansion if found else _expansion(arguments)
-    how = {"branches": arguments.branches, "depth": arguments.depth, "least": arguments.least}
     tree = grow(expansion, device=arguments.device or "auto", **how)
     pictures = study_pictures(found) if found else {}
     name = f"tree-{content_key([expansion.as_dict(), how])[:8]}"
     folder = _folder(arguments, found.folder / "explain" if found else None, name)
-    _write(folder / "tree.png", tree_figure(tree, pictures).png())
-    _write(folder / "tree.html", tree_page(tree, pictures).encode())
-    _write_table(folder / "tree.csv", pd.DataFrame(tree.rows()))
+    save(folder, "tree", tree_figure(tree, pictures))
+    save(folder, "tree", pd.DataFrame(tree.rows()))
+    write_atomically(folder / "tree.html", tree_page(tree, pictures).encode())
     print(f"{counted(len(list(tree.root.leaves())), 'end')}. Look at {folder / 'tree.html'} and tree.png")
     return 0
 
@@ -51,6 +52,7 @@ def show_tree(arguments: Namespace) -> int:
 def show_film(arguments: Namespace) -> int:
     from synth.explain.film import Studio
     from synth.explain.film_figures import distances, film_strip, film_strips, parted, parting_curve
+    from synth.records.outputs import save
 
     job, against = _jobs(arguments)
     other = 1.0 if job.settings.guidance_scale > 1 else 3.0
@@ -58,16 +60,16 @@ def show_film(arguments: Namespace) -> int:
     studio = Studio(job.model, device=arguments.device or "auto")
     film, other, *two = studio.film([job, unlike, *against])
     folder = _folder(arguments, None, f"film-{content_key([job.key for job in (job, *against)])[:8]}")
-    _write(folder / "film.png", film_strip(studio, film).png())
+    save(folder, "film", film_strip(studio, film))
     pair = sorted((film, other), key=lambda film: film.job.settings.guidance_scale)
     names = [f"guidance scale {film.job.settings.guidance_scale:g}" for film in pair]
-    _write(folder / "guidance.png", film_strips(studio, pair, names, "Without and with guidance").png())
+    save(folder, "guidance", film_strips(studio, pair, names, "Without and with guidance"))
     for second in two:
         both = [film, second]
         names = [film.job.prompt for film in both]
-        _write(folder / "two_prompts.png", film_strips(studio, both, names, "Two prompts from one noise").png())
-        _write(folder / "parting.png", parting_curve(*both).png())
-        _write_table(folder / "distances.csv", distances(*both))
+        save(folder, "two_prompts", film_strips(studio, both, names, "Two prompts from one noise"))
+        save(folder, "parting", parting_curve(*both))
+        save(folder, "distances", distances(*both))
         print(f"The prompts part at step {parted(distances(*both)['latents'])} of {len(film)}.")
     print(f"{counted(len(film), 'step')}. Look at {folder / 'film.png'} and what is beside it")
     return 0
@@ -80,39 +82,37 @@ def show_schedule(arguments: Namespace) -> int:
     from synth.explain.schedule_figures import noise_figure, visits_figure
     from synth.explain.schedules import noise_schedule, scheduler_config, ways
     from synth.jobs import check_whole
+    from synth.records.outputs import save
 
     steps = check_whole("steps", values(arguments).get("steps", 27), 1, 1000)
     model = presets.resolve(arguments.model or "vignettes", "renderer")
     config = scheduler_config(model)
     folder = _folder(arguments, None, f"schedule-{content_key([model.identity(), steps])[:8]}")
-    _write(folder / "noise.png", noise_figure(config).png())
-    _write(folder / "visits.png", visits_figure(config, steps).png())
-    _write_table(folder / "noise.csv", noise_schedule(config))
+    save(folder, "noise", noise_figure(config))
+    save(folder, "visits", visits_figure(config, steps))
+    save(folder, "noise", noise_schedule(config))
     rows = [(name, number, step) for name, found in ways(config, steps).items() for number, step in enumerate(found, 1)]
-    _write_table(folder / "visits.csv", pd.DataFrame(rows, columns=["way", "step", "timestep"]))
+    save(folder, "visits", pd.DataFrame(rows, columns=["way", "step", "timestep"]))
     print(f"Look at {folder / 'noise.png'} and {folder / 'visits.png'}")
     return 0
 
 
 def show_steps(arguments: Namespace) -> int:
     from synth.explain.schedule_figures import errors_figure
-    from synth.explain.schedules import errors
-    from synth.studies import ROOT, Study
+    from synth.explain.schedules import AXES, errors
+    from synth.records.outputs import save
 
-    found = Study.open(arguments.study, arguments.out or ROOT)
-    axes = [axis.name for axis in found.plan.axes]
-    if "steps" not in axes:
-        raise InputError(
-            "study", found.name, "give a sweep over steps, as `synth compare PHRASE --x steps=5,10,20` makes"
-        )
+    found = open_study(arguments)
+    if not {axis.name for axis in found.plan.axes} & set(AXES):
+        remedy = "give a sweep over steps or respacing, as `synth compare PHRASE --x steps=5,10,20` makes"
+        raise InputError("study", found.name, remedy)
     errors_of = errors(found, device=arguments.device or "auto")
-    hue = next((name for name in axes if name != "steps"), None)
     folder = _folder(arguments, found.folder / "explain", "")
-    _write(folder / "steps.png", errors_figure(errors_of, hue=hue).png())
-    _write_table(folder / "steps.csv", errors_of)
-    by = [name for name in (hue, "steps") if name]
-    means = errors_of.groupby(by, sort=False, as_index=False)["error"].mean()
-    print(table((*by, "grey levels off"), ((*row[:-1], f"{row[-1]:.2f}") for row in means.itertuples(index=False))))
+    save(folder, "steps", errors_figure(errors_of))
+    save(folder, "steps", errors_of)
+    means = errors_of.groupby(["way", "steps"], sort=False, as_index=False)["error"].mean()
+    rows = [(row.way, row.steps, f"{row.error:.2f}") for row in means.itertuples()]
+    print(table(("way", "steps", "grey levels off"), rows))
     print(f"Look at {folder / 'steps.png'}")
     return 0
 
@@ -164,8 +164,9 @@ def _register_steps(actions: Any) -> None:
         actions, "steps", show_steps, "how far a sweep's pictures are from those of 200 steps",
         "synth explain steps samplers            (once there is such a sweep:)",
         'synth compare "a red lighthouse" --x steps=5,10,20 --y scheduler=ddim,euler --name samplers',
+        'synth compare "a red lighthouse" --x "respacing=10,10,3,2,2 | fast27 | ddim50" --name glide',
     )  # fmt: skip
-    steps.add_argument("study", metavar="STUDY", help="a sweep over steps: its name, or a path")
+    steps.add_argument("study", metavar="STUDY", help="a sweep over steps or respacing: its name, or a path")
     add_common(steps, "out", "device")
 
 
@@ -176,11 +177,9 @@ def _add_to(parser: Any) -> None:
 
 
 def _study(arguments: Namespace) -> "Study | None":
-    from synth.studies import ROOT, Study
-
     if (arguments.phrase is None) == (arguments.study is None):
         raise InputError("phrase", arguments.phrase, "give either a phrase, or --study and its name")
-    return None if arguments.study is None else Study.open(arguments.study, arguments.out or ROOT)
+    return None if arguments.study is None else open_study(arguments)
 
 
 def _expansion(arguments: Namespace) -> "Expansion":
@@ -198,6 +197,8 @@ def _jobs(arguments: Namespace) -> tuple[Job, list[Job]]:
     from synth import presets
     from synth.layout.parameters import study_arguments
 
+    if arguments.against == arguments.prompt:
+        raise InputError("against", arguments.against, "give another prompt than the first")
     given = {"model": "vignettes", "name": None} | values(arguments)
     taken = study_arguments(phrase=arguments.prompt, prompts=[], **given)
     model = presets.resolve(taken["model"], "renderer", loras=taken["loras"])
@@ -214,15 +215,3 @@ def _folder(arguments: Namespace, usual: Path | None, name: str) -> Path:
     from synth.studies import ROOT, check_root
 
     return check_root(getattr(arguments, "to", None) or usual or Path(ROOT) / "explained" / name)
-
-
-def _write(path: Path, data: bytes) -> None:
-    from synth.records.files import write_atomically
-
-    write_atomically(path, data)
-
-
-def _write_table(path: Path, frame: "pandas.DataFrame") -> None:
-    from synth.records.rows import to_csv
-
-    _write(path, to_csv(frame))

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth.cli.options import add_common
+from synth.cli.options import add_common, open_study
 from synth.cli.parsing import add_command, shortened, table
 from synth.cli.reports import add_study
 from synth.layout.parameters import Parameter
@@ -70,12 +70,12 @@ def measure(arguments: Namespace) -> int:
     from synth.measure.studies import measure as measure_study
     from synth.measure.studies import summary
 
-    study = _open(arguments)
+    study = open_study(arguments)
     names = [name.strip() for name in (arguments.measures or "").split(",") if name.strip()]
     how = {} if arguments.device is None else {"device": arguments.device}
     frame = measure_study(study, names, clip=arguments.clip, reference=arguments.reference, **how)
     print(_figures(summary(frame)))
-    _save(study, "measures.png", distributions(frame))
+    _save(study, "measures", distributions(frame))
     return 0
 
 
@@ -83,7 +83,7 @@ def write_page(arguments: Namespace) -> int:
     from synth.measure.voting_page import write_page as write
 
     numbers = {name: _whole(name, getattr(arguments, name)) for name in ("pairs", "pictures", "seed")}
-    path = write(_open(arguments), arguments.page, **numbers)
+    path = write(open_study(arguments), arguments.page, **numbers)
     print(f"Give this file to everybody who votes, and collect the files that they save: {path}")
     return 0
 
@@ -93,18 +93,18 @@ def merge_votes(arguments: Namespace) -> int:
     from synth.measure.vote_figures import agreements, ranks, voted_phrases
     from synth.measure.votes import merge
 
-    study = _open(arguments)
+    study = open_study(arguments)
     frame = merge(study, arguments.files)
     print(_ranking(frame))
     for number, phrase in enumerate(voted_phrases(frame)[:MOST_FIGURES], start=1):
-        _save(study, f"ranks-{number}.png", ranks(study, phrase))
+        _save(study, f"ranks-{number}", ranks(study, phrase))
     compared = agreement(frame)
     if compared.empty:
         print("To see which measures agree with people, run `synth measure` too.")
     else:
         rows = [(row.measure, f"{row.rho:.2f}", f"{row.low:.2f} to {row.high:.2f}") for row in compared.itertuples()]
         print(table(("measure", "rank correlation with the votes", "95% interval"), rows))
-        _save(study, "agreement.png", agreements(frame))
+        _save(study, "agreement", agreements(frame))
     return 0
 
 
@@ -136,17 +136,10 @@ def _ranking(frame: "pandas.DataFrame") -> str:
 
 
 def _save(study: "Study", name: str, figure: Any) -> None:
-    from synth.records.files import write_atomically
+    from synth.records.outputs import save
 
-    write_atomically(study.folder / name, figure.png())
-    print(f"Look at {study.folder / name}")
+    print(f"Look at {save(study.folder, name, figure)}")
 
 
 def _whole(name: str, text: str | None) -> int | None:
     return None if text is None else Parameter(name, "int", False, False, None).parse(text)
-
-
-def _open(arguments: Namespace) -> "Study":
-    from synth.studies import ROOT, Study
-
-    return Study.open(arguments.study, arguments.out or ROOT)

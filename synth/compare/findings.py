@@ -11,6 +11,7 @@ from synth.compare.pairs import Comparison, Pair
 from synth.compare.panels import brief, spelled, told
 from synth.compare.sweeps import Sweep
 from synth.layout.pages import Html, table
+from synth.measure.intervals import LEVEL
 from synth.plots import NotebookFigure, name_value
 
 MOST_ROWS = 20
@@ -37,22 +38,27 @@ def verdict(made: Sweep, measure: str) -> str:
         return f"{said}; one seed cannot tell whether that is chance"
     if found["gap_low"].isna().all():
         return said
-    alike = int(((found["gap_low"] <= 0) & (found["gap_high"] >= 0)).sum()) - 1
-    rest = f"{alike} of the other {len(found) - 1} may equal it" if alike else "chance explains no other's distance"
+    alike = int((found["gap_p"] > 1 - LEVEL).sum()) - 1
+    rest = f"{alike} of the other {len(found) - 1} may equal it" if alike else "no other equals it but by chance"
+    rest += " (paired t-tests, corrected for all pairs)"
     interval = f" (95% interval {brief(best['low'])} to {brief(best['high'])})" if best["low"] < best["high"] else ""
     return f"{said}{interval}; {rest}"
 
 
 def ranking(made: Sweep, measure: str) -> Html:
-    """The verdict, and the cells from best to worst, at most 20: how far each is behind the best at the same noise."""
+    """The verdict, and the cells from best to worst, at most 20: how far each is behind the best at the same noise.
+
+    p: of that distance by a paired t-test, corrected for all pairs of cells.
+    """
     found = with_frontier(made, measure)
     found = found.loc[(sign(measure) * found["mean"]).sort_values(ascending=False).index]
-    head = [*map(spelled, made.varied), spelled(measure), "behind the best", "seconds", "pictures", ""]
+    head = [*map(spelled, made.varied), spelled(measure), "behind the best", "p", "seconds", "pictures", ""]
     rows = [
         [
             *(escape(name_value(name, cell[name])) for name in made.varied),
             _with_interval(cell["mean"], cell["low"], cell["high"]),
             _with_interval(cell["gap"], cell["gap_low"], cell["gap_high"]) if cell["gap"] else "",
+            _p(cell["gap_p"]) if cell["gap"] else "",
             "" if pd.isna(cell["seconds"]) else f"{cell['seconds']:.2f}",
             f"{cell['pictures'] - cell['failed']}" + (f", {cell['failed']} failed" if cell["failed"] else ""),
             "on the frontier" if cell["frontier"] else "",
@@ -90,6 +96,12 @@ def _rows(made: Sweep, cell: pd.Series) -> dict[tuple, dict]:
         row | {"file": made.study.folder / row["path"]} for row in log[log["key"].isin(frame["key"])].to_dict("records")
     ]
     return {(None if "prompt" in made.varied else row["prompt_index"], row["seed"]): row for row in rows}
+
+
+def _p(value: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.2g}" if value >= 0.001 else "&lt; 0.001"
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synth.compare.sweeps import Sweep
 from synth.plots import NotebookFigure, image_grids
-from synth.records.files import write_atomically
+from synth.records.outputs import made_folder, save
 
 
 def grids(made: Sweep, *, most_pages: int = 20) -> Iterator[NotebookFigure]:
@@ -18,16 +18,13 @@ def grids(made: Sweep, *, most_pages: int = 20) -> Iterator[NotebookFigure]:
 
 
 def write_grids(made: Sweep) -> list[Path]:
-    """Write the grids into the study's folder, as grids/<x>-by-<y>-01.png and so on; returns their paths."""
+    """Write all grids into the study's folder, as grids/<x>-by-<y>-01.png and so on; returns their paths."""
     return [
         write_figure(made, figure, f"{made.layout.x}-by-{made.layout.y}-{number:02}")
-        for number, figure in enumerate(grids(made), start=1)
+        for number, figure in enumerate(grids(made, most_pages=len(made.frame)), start=1)
     ]
 
 
 def write_figure(made: Sweep, figure: NotebookFigure, name: str) -> Path:
     """Write a figure into the study's folder, as grids/<name>.png; returns its path."""
-    path = made.study.folder / "grids" / f"{name}.png"
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, figure.png())
-    return path
+    return save(made_folder(made.study.folder / "grids"), name, figure)

@@ -9,19 +9,22 @@ import pandas as pd
 from PIL import Image
 
 from synth.compare.cells import intervals
+from synth.edit import provenance
+from synth.edit.provenance import Edited
 from synth.errors import InputError, StudyError
 from synth.jobs import content_key
 from synth.measure.intervals import Figure
 from synth.plots import name_value
 from synth.records.pictures import read_picture
 from synth.records.rows import job_columns
+from synth.records.sources import open_picture
 from synth.studies import ROOT, Study
 
 MACHINE = ("device", "dtype", "strict", "batch_size", "synth", "torch", "diffusers", "transformers")
 JOB = (
     "phrase", "prompt", "seed", "negative_prompt", "scheduler", "steps", "guidance_scale", "guidance_rescale", "eta",
     "width", "height", "timestep_spacing", "respacing", "timesteps", "sigmas", "strength", "postprocess", "model",
-    "revision", "digest", "loras", "source", "mask",
+    "revision", "digest", "loras", "source", "mask", "guidance_interval", "precision", "edited",
 )  # fmt: skip
 MOST_VALUES = 4
 
@@ -39,7 +42,7 @@ class Pair:
 
     def pictures(self) -> tuple[Image.Image, Image.Image]:
         """Both in RGB. StudyError where one is missing or damaged, InputError where their sizes differ."""
-        a, b = (read_picture(row["file"]).image.convert("RGB") for row in (self.a, self.b))
+        a, b = (_image(row).convert("RGB") for row in (self.a, self.b))
         if a.size != b.size:
             sizes = " and ".join(f"{picture.width} x {picture.height}" for picture in (a, b))
             raise InputError("pictures", sizes, "give two of one size: only they can be laid over each other")
@@ -78,7 +81,7 @@ class Comparison:
 
 
 def compare(a: str | Path, b: str | Path, root: str | Path = ROOT) -> Comparison:
-    """Two studies, by name or folder, or two PNGs that Synth saved.
+    """Two studies, by name or folder, or two PNGs that Synth saved, also by `synth edit`.
 
     Pictures of studies belong together by prompt and seed, and by the axes that both studies have; where they have no
     prompt in common, the prompt's place counts. StudyError for what is neither, and for a study without pictures;
@@ -110,14 +113,36 @@ def compare_studies(a: Study, b: Study) -> Comparison:
 
 
 def _two_pictures(a: Path, b: Path) -> Comparison:
-    rows = []
-    for path in (a, b):
-        picture = read_picture(path)
-        rows.append(job_columns(picture.job) | picture.facts | {"file": path})
-    pair = Pair(*rows, label="")
+    pair = Pair(_picture_row(a), _picture_row(b), label="")
     pair.pictures()
     names = (a.name, b.name) if a.name != b.name else (f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}")
     return Comparison(names, (pair,))
+
+
+def _picture_row(path: Path) -> Row:
+    """What a picture says of itself; `edited` is what was done to it after it was rendered, or brought."""
+    try:
+        picture = read_picture(path)
+    except StudyError:
+        edited = _edited(path)
+        if edited is None:
+            raise
+        row = job_columns(edited.job) if edited.job else {"phrase": "", "prompt": ""}
+        return row | {"key": edited.recorded, "edited": ", then ".join(map(str, edited.steps)), "file": path}
+    return job_columns(picture.job) | picture.facts | {"edited": "", "file": path}
+
+
+def _edited(path: Path) -> Edited | None:
+    """A picture that was edited, None for any other."""
+    try:
+        found = provenance.read(path)
+    except InputError:
+        return None
+    return found if found.steps else None
+
+
+def _image(row: Row) -> Image.Image:
+    return open_picture(row["file"], "picture") if row.get("edited") else read_picture(row["file"]).image
 
 
 def _rows(study: Study) -> list[Row]:
@@ -157,6 +182,8 @@ def _differences(pairs: tuple[Pair, ...], field: str) -> Iterator[tuple[str, str
 
 
 def _shown(field: str, value: Any) -> str:
+    if value is None:
+        return "unknown"
     if field in ("phrase", "prompt", "negative_prompt"):
         return str(value) or "none"
     if field in ("digest", "revision", "source", "mask"):

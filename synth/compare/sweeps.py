@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from synth import presets
 from synth.errors import InputError
 from synth.records.axes import NAMES, Axis, parse_values, split
-from synth.records.estimates import ROUGH_SECONDS, check_amount, measured_seconds
+from synth.records.estimates import ROUGH_SECONDS, check_amount, in_words, measured_seconds
 from synth.records.plans import Plan, check_name, make_plan
 from synth.records.rows import job_columns
 from synth.records.sources import drawn_over
@@ -75,22 +75,24 @@ class Sweep:
         frame.attrs["folder"] = str(self.study.folder)
         return frame
 
-    def measure(self, measures: Sequence[str] = (), *, clip: str | None = None, device: str = "auto") -> list[str]:
+    def measure(
+        self,
+        measures: Sequence[str] = (),
+        *,
+        clip: str | None = None,
+        reference: str | Path | None = None,
+        device: str = "auto",
+    ) -> list[str]:
         """Add measures to the log (`synth.measure.studies`) and return their names: none without pictures, or
-        where nothing but seeds varies.
-
-        By default how sharp the pictures are, and how well they fit their prompts where that can be told: with the
-        bundled CLIP and judge for pictures of the bundled model, with `clip` for others.
+        where nothing but seeds varies. The arguments and errors of `Request.check_measures`.
         """
         from synth.measure.studies import measure  # here, because torch takes seconds
 
-        models = [self.study.plan.model, *(model for axis in self.study.plan.axes for model in axis.models)]
-        bundled = all(model.name == "vignettes" for model in models)
-        fitting = ["clip_prompt"] * (bundled or clip is not None) + ["attributes_prompt"] * bundled
-        names = list(measures) or [*fitting, "sharpness"]
+        names = _measures(self.study.plan, measures, clip, reference)
         if not self.study.counts["done"] or not self.varied:
             return []
-        measure(self.study, names, clip=clip or "vignettes-clip", device=device, progress=False)
+        how = {"clip": clip or "vignettes-clip", "reference": reference, "device": device}
+        measure(self.study, names, **how, progress=False)
         self.__dict__.pop("frame", None)
         return names
 
@@ -110,6 +112,17 @@ class Request:
     layout: Layout
     left: int
     about: str
+
+    def check_measures(
+        self, measures: Sequence[str] = (), *, clip: str | None = None, reference: str | Path | None = None
+    ) -> None:
+        """InputError or ModelError for what `Sweep.measure` does not take; loads no model.
+
+        measures: names; by default how sharp the pictures are, and how well they fit their prompts where that can be
+        told: with the bundled CLIP and judge for pictures of the bundled model, with `clip` for others.
+        reference: a folder of pictures, for KID.
+        """
+        _measures(self.plan, measures, clip, reference)
 
     def run(self, progress: bool = True) -> Sweep:
         """Render what is missing."""
@@ -150,7 +163,7 @@ def prepare(
     plan = make_plan(phrase, **known, **dict(zip(("source", "mask"), pictures, strict=False)))
     root, name = check_root(out), how.get("name")
     check_amount(plan, root, yes)
-    _check_cells(plan)
+    plan.check_cells()
     begun = check_place(root / (plan.folder_name if name is None else check_name(name)), plan)
     left = plan.pictures - (begun.counts["done"] if begun else 0)
     layout = _layout(names, [axis.name for axis in plan.axes], several=plan.n > 1)
@@ -185,7 +198,10 @@ def _own_values(name: str, text: str, how: dict[str, Any]) -> dict[str, list]:
     field, kind = {"seed": ("seeds", int), "prompt": ("prompts", str)}[name]
     if how.get(field) is not None:
         raise InputError(name, text, f"give {field} here or by themselves, not both")
-    return {field: parse_values(name, values, kind)}
+    found = parse_values(name, values, kind)
+    if len(found) < 2:
+        raise InputError(name, values.strip(), "give an axis at least two values")
+    return {field: found}
 
 
 def _layout(names: dict[str, str | None], axes: Sequence[str], *, several: bool) -> Layout:
@@ -203,14 +219,17 @@ def _free(place: str, names: Sequence[str], taken: Sequence[str]) -> str:
     raise InputError(place, None, f"say what lies along {place}: prompts and seeds lie elsewhere")
 
 
-def _check_cells(plan: Plan) -> None:
-    """InputError where a cell cannot be, as far as can be told before GPT-2 wrote the prompts."""
-    if plan.prompts or not (plan.expansion and plan.expansion.template):
-        plan.jobs(plan.prompts or [plan.phrase])
+def _measures(plan: Plan, measures: Sequence[str], clip: str | None, reference: str | Path | None) -> list[str]:
+    """The measures to take, or those that apply; see `Request.check_measures`."""
+    from synth.measure.studies import check_measures, is_bundled  # here, because torch takes seconds
+
+    bundled = is_bundled(plan)
+    fitting = ["clip_prompt"] * (bundled or clip is not None) + ["attributes_prompt"] * bundled
+    names = list(measures) or [*fitting, "sharpness", *["kid"] * (reference is not None)]
+    return check_measures(plan, names, clip=clip or "vignettes-clip", reference=reference)
 
 
 def _about(plan: Plan, left: int, root: Path) -> str:
     measured = measured_seconds(root, plan.model.name)
     seconds = plan.work * (measured or ROUGH_SECONDS) * left / plan.pictures
-    duration = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    return f"about {duration} ({'as measured here before' if measured else 'a rough guess'})"
+    return f"about {in_words(seconds)} ({'as measured here before' if measured else 'a rough guess'})"

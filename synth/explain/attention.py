@@ -1,6 +1,6 @@
 """What each pixel attends to: the cross-attention of Stable Diffusion's UNet, recorded while it renders.
 
-The measure is that of DAAM (Tang et al. 2022, "What the DAAM: Interpreting Stable Diffusion Using Cross Attention"):
+The measure is that of DAAM (Tang et al. 2023, "What the DAAM: Interpreting Stable Diffusion Using Cross Attention"):
 the attention of the rows that follow the prompt, over all heads, layers and steps. Two things differ: the middle block
 counts too, and heads are averaged instead of summed, so that a pixel's attention to all tokens is 1.
 
@@ -21,10 +21,10 @@ import torch
 from diffusers.models.attention_processor import Attention as AttentionModule
 from transformers import PreTrainedTokenizerBase
 
-from synth.diffusion.courses import steps_alike
+from synth.diffusion.courses import steps_alike, within
 from synth.errors import InputError
-from synth.jobs import Job, Result
-from synth.models.devices import choose_device, choose_dtype
+from synth.jobs import Job, Result, check_choice
+from synth.models.devices import DTYPES, choose_device, choose_dtype
 from synth.models.families import StableDiffusion, is_stable_diffusion, pipeline_class
 from synth.models.loading import check_model, configs, load
 from synth.rendering import render
@@ -71,40 +71,45 @@ def attend(
         if not is_stable_diffusion(kind):
             raise InputError("model", model.name, f"only Stable Diffusion 1, 2 and XL show it, not a {kind.__name__}")
     device = choose_device(device)
-    how |= {"device": device, "dtype": choose_dtype(dtype, device), "batch_size": batch_size}
+    how |= {"device": device, "dtype": check_choice("dtype", dtype, DTYPES), "batch_size": batch_size}
     return _attend(_alike(jobs), how)
 
 
 def _attend(groups: list[list[Job]], how: dict[str, Any]) -> Iterator[tuple[Result, Attention | None]]:
     for jobs in groups:
-        pipeline = load(jobs[0].model, how["device"], how["dtype"])
-        with Recorder(pipeline, jobs) as recorder:
+        exact = choose_dtype(how["dtype"], how["device"], jobs[0].settings.precision)
+        pipeline = load(jobs[0].model, how["device"], exact)
+        with Recorder(pipeline, jobs, strict=how.get("strict", False)) as recorder:
             for result in render(jobs, on_step=recorder.next_step, **how):
                 yield result, recorder.found.pop(result.job.key, None)
 
 
 def _alike(jobs: list[Job]) -> list[list[Job]]:
-    """The jobs in groups of one model and size that take the same steps, with guidance or without."""
+    """The jobs in groups of one model, precision and size that take the same steps, and are guided at the same ones."""
     groups: dict[object, list[Job]] = {}
     for job in jobs:
-        size = job.settings.width, job.settings.height
-        groups.setdefault((job.model, size, steps_alike(job), job.settings.guidance_scale > 1), []).append(job)
+        settings = job.settings
+        how = settings.width, settings.height, settings.precision, settings.guidance_interval
+        groups.setdefault((job.model, how, steps_alike(job), settings.guidance_scale > 1), []).append(job)
     return list(groups.values())
 
 
 class Recorder:
     """Records a UNet's cross-attention within a `with` block, and leaves no trace in it afterwards.
 
-    jobs: alike in size, steps and whether they are guided. next_step: to be given to `render` as `on_step`.
+    jobs: alike in size, steps and when they are guided. strict: as they are rendered, which then guides all rows, also
+    where the scale is 1. next_step: to be given to `render` as `on_step`.
     found: by the keys of the jobs, what was recorded of the pictures that have had all their steps.
     """
 
-    def __init__(self, pipeline: StableDiffusion, jobs: Sequence[Job]) -> None:
+    def __init__(self, pipeline: StableDiffusion, jobs: Sequence[Job], *, strict: bool = False) -> None:
         modules = {
             name: module for name, module in pipeline.unet.named_modules()
             if isinstance(module, AttentionModule) and module.is_cross_attention
         }  # fmt: skip
-        self.unet, self.guided = pipeline.unet, jobs[0].settings.guidance_scale > 1
+        self.unet, self.settings = pipeline.unet, jobs[0].settings
+        self.guided = strict or self.settings.guidance_scale > 1
+        self.total = pipeline.scheduler.config.num_train_timesteps
         self.spans = {job.key: _spans(pipeline.tokenizer, job.prompt) for job in jobs}
         tokens = max(map(len, self.spans.values()))
         self.layers = {name: _Layer(module, tokens) for name, module in modules.items()}
@@ -135,7 +140,8 @@ class Recorder:
         timestep = float(timesteps.max())
         begins = self._step == 0 or timestep > self._timestep
         self._timestep, self._step = timestep, 0 if begins else self._step
-        rows = len(latents) // 2 if self.guided else len(latents)
+        guided = self.guided and within(self.settings, timestep / self.total)
+        rows = len(latents) // 2 if guided else len(latents)
         for layer in self.layers.values():
             if begins:
                 layer.forget()
@@ -197,7 +203,7 @@ class _Layer:
         heads = self.module.heads
         queries = queries.unflatten(-1, (heads, -1)).transpose(1, 2) * self.module.scale  # (B, heads, h w, d)
         keys = keys.unflatten(-1, (heads, -1)).transpose(1, 2)
-        return (queries @ keys.mT).float().softmax(-1).mean(1)
+        return (queries.float() @ keys.float().mT).softmax(-1).mean(1)  # in float16 some models' products overflow
 
     def _shape(self, pixels: int) -> tuple[int, int]:
         """h and w of this layer: every level of the UNet halves the one above, rounding up."""

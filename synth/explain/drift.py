@@ -20,7 +20,7 @@ from PIL import Image
 from synth.explain.studied import jobs_of, pictures_of
 from synth.jobs import Job
 from synth.layout.lettering import shorten
-from synth.measure.clip import Clip
+from synth.measure.clip import Clip, check_clip
 from synth.measure.intervals import LEVEL
 from synth.plots import ACCENT, ALARM, FAINT, NotebookFigure, set_title, style
 from synth.studies import Study
@@ -59,6 +59,7 @@ class Drift:
 
 def drift(study: Study, *, clip: str = "vignettes-clip", device: str = "auto") -> Drift:
     """The drift of a study; of a sweep, that of its first combination. A prompt of one's own is its own phrase."""
+    check_clip(clip)
     pictures = pictures_of(study, jobs_of(study))
     measurer = Clip.load(clip, device)
     rows = [

@@ -17,10 +17,9 @@ from PIL import Image
 from synth import presets, studies
 from synth.errors import InputError, ModelError, StudyError
 from synth.explain.parts import Part, find_parts, parts
-from synth.explain.seeds import mean_over_seeds
 from synth.explain.studied import folder_of, jobs_of, pictures_of, sources_of
 from synth.jobs import Job, ModelRef
-from synth.measure.clip import Clip
+from synth.measure.clip import Clip, check_clip
 from synth.measure.intervals import Figure
 
 MEASURES = ("clip_distance", "pixel_difference")
@@ -50,7 +49,7 @@ class Effects:
     def figures(self, measure: str) -> list[Figure]:
         """For each part the mean of a measure over the seeds, with its 95% interval."""
         values = [group[measure] for _, group in self.frame.groupby("place")]
-        return [mean_over_seeds(part.text, group) for part, group in zip(self.parts, values, strict=True)]
+        return [Figure.of_few(part.text, group) for part, group in zip(self.parts, values, strict=True)]
 
     def table(self) -> pd.DataFrame:
         """A row for each part: part, added, seeds, and each measure with the ends of its interval."""
@@ -80,6 +79,8 @@ def effects(
 ) -> Effects:
     """Leave out what GPT-2 added to a prompt, part by part, or each of `words`, and compare the pictures of all seeds.
 
+    To leave words out also moves those after them, and changes what the text encoder makes of these: what is measured
+    is what the prompt does with them less what it does without.
     Of the prompts without a part, only pictures that are not there yet are rendered. clip: a CLIP's preset, hub id or
     folder. how: dtype, batch_size, yes and progress, as `synth.study` takes them.
     InputError, before anything is loaded, where there is no such prompt or word, or nothing to leave out.
@@ -88,10 +89,10 @@ def effects(
     prompt, phrase = base[0].prompt, base[0].phrase
     chosen = find_parts(prompt, phrase, words) if words else parts(prompt, phrase)
     rests = _rests(prompt, chosen)
-    found = pictures_of(study, base)
-    measurer = Clip.load(clip, device)
+    check_clip(clip)
+    whole = _by_seed(base, pictures_of(study, base))
     variants = _variants(study, base[0], list(dict.fromkeys(rests)), device, how)
-    whole = _by_seed(base, found)
+    measurer = Clip.load(clip, device)
     without = _without(variants, rests)
     return Effects(
         prompt, whole, tuple(chosen), without, _compare(whole, chosen, without, measurer),

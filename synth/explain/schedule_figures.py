@@ -8,10 +8,11 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 
+from synth.compare.panels import colours
 from synth.explain.film import Film, Studio, kept_at, kept_shares
 from synth.explain.film_figures import strips
 from synth.explain.schedules import noise_schedule, ways
-from synth.measure.intervals import bootstrap
+from synth.measure.intervals import students_reach
 from synth.plots import ACCENT, ALARM, MUTED, NotebookFigure, new_axes, set_title, style
 
 NOISE = "#c2762b"
@@ -89,43 +90,40 @@ def visits_of(found: Mapping[str, Sequence[float]], total: int) -> NotebookFigur
     return figure
 
 
-def errors_figure(table: pd.DataFrame, along: str = "steps", hue: str | None = None) -> NotebookFigure:
-    """The error of `synth.explain.schedules.errors` over the column `along`, a line for each value of `hue`.
+def errors_figure(table: pd.DataFrame) -> NotebookFigure:
+    """The error of `synth.explain.schedules.errors` over the steps, a line for each way; tables may be concatenated.
 
-    Bars are 95% bootstrap intervals over the pictures, prompts and seeds, of a point.
+    Bars are 95% intervals over the seeds, each of which counts with the mean over its prompts (Student's).
     """
-    groups = list(table.groupby(hue, sort=False)) if hue else [("", table)]
-    palette = [ACCENT, *sns.color_palette("flare", max(0, len(groups) - 1))]
-    pictures = table.groupby([along, *([hue] if hue else [])]).size().min()
+    ways = list(table.groupby("way", sort=False))
+    palette = colours([way for way, _ in ways])
+    shift = 0.02  # of the steps, between two ways, so that no bar hides another
     with style():
         figure, axes = new_axes(height=3.4)
-        for colour, (name, group) in zip(palette, groups, strict=True):
-            points = _points(group, along)
-            spread = [points["mean"] - points["low"], points["high"] - points["mean"]]
-            axes.errorbar(
-                points.index, points["mean"], spread, color=colour, lw=2, marker="o", ms=5, capsize=3, label=name
-            )
-        axes.set(xlabel=along.replace("_", " "), ylabel="RMS difference in grey levels", xscale="log", ylim=(0, None))
-        ticks = sorted(table[along].astype(float).unique())
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        for number, (colour, (way, group)) in enumerate(zip(palette, ways, strict=True)):
+            points = _points(group)
+            places = points.index * (1 + shift * (number - (len(ways) - 1) / 2))
+            bars = {"lw": 2, "marker": "o", "ms": 5, "capsize": 3, "elinewidth": 1}
+            axes.errorbar(places, points["mean"], points["reach"], color=colour, label=way, **bars)
+        axes.set(xlabel="steps", ylabel="RMS difference in grey levels", xscale="log", ylim=(0, None))
+        ticks = sorted(table["steps"].unique())
+        axes.set_xticks(ticks, [f"{tick}" for tick in ticks])
         axes.minorticks_off()
-        set_title(
-            axes,
-            "How far from very many steps?",
-            f"bars: 95% interval over {pictures} pictures; 0 is the picture of the reference",
-        )
-        if hue:
-            axes.legend(title=hue.replace("_", " "), loc="center left", bbox_to_anchor=(1, 0.5), alignment="left")
+        set_title(axes, "How far from very many steps?", f"{_bars(table)}; 0 is the picture of the reference")
+        if len(ways) > 1:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _points(group: pd.DataFrame, along: str) -> pd.DataFrame:
-    """Mean, low and high of the error at each value, which is the index."""
-    rows = {}
-    for value, part in group.groupby(along):
-        low, high = bootstrap(part["error"].to_numpy())
-        rows[float(value)] = {"mean": part["error"].mean(), "low": low, "high": high}
-    return pd.DataFrame.from_dict(rows, orient="index").sort_index()
+def _points(group: pd.DataFrame) -> pd.DataFrame:
+    """Mean error and half of its interval at each number of steps, which is the index."""
+    by_seed = group.pivot_table("error", "steps", "seed")
+    return pd.DataFrame({"mean": by_seed.mean(axis=1), "reach": students_reach(by_seed.to_numpy())})
+
+
+def _bars(table: pd.DataFrame) -> str:
+    seeds = table["seed"].nunique()
+    return f"bars: 95% interval over {seeds} seeds" if seeds > 1 else "one seed: how much is chance cannot be told"
 
 
 def _mixed(picture: torch.Tensor, noise: torch.Tensor, kept: float) -> torch.Tensor:

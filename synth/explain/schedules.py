@@ -19,6 +19,7 @@ from synth.records.pictures import read_picture
 from synth.studies import Study, study
 
 MEASURE = "error_of_steps"
+AXES = ("steps", "respacing", "timesteps", "sigmas", "timestep_spacing", "scheduler")  # the way from noise to picture
 
 # Ways to choose timesteps, by the names of the figure's lines; those of GLIDE have as many steps as they say.
 WAYS: dict[str, dict[str, Any]] = {
@@ -75,18 +76,18 @@ def ways(config: Mapping[str, Any], steps: int = 27) -> dict[str, list[float]]:
 def errors(found: Study, *, reference_steps: int = 200, device: str = "auto", progress: bool = True) -> pd.DataFrame:
     """How far each picture of a study is from the one that very many steps give: a row for each that is finished.
 
-    Columns: those of `Study.coordinates`, and `error`, the root mean square of the pixels' differences in grey levels
-    of 255. It is also kept in the study's log, as `error_of_steps`.
+    Columns: those of `Study.coordinates`; `steps`, how many timesteps are visited, which a respacing such as
+    "10,10,3,2,2" decides as well; `way`, what the axes say besides steps; `error`, the root mean square of the pixels'
+    differences in grey levels of 255. The error is also kept in the study's log, as `error_of_steps`.
 
     The reference is the study's own prompts, seeds and settings without its axes, at `reference_steps` (50 to 1,000) of
     the scheduler in its settings; it is a study beside the other, so it is rendered once. It stands for the exact
     solution of the sampling equation (Song et al. 2021, "Score-based generative modeling"), to which deterministic
     samplers come closer with each step. Samplers that add noise of their own arrive elsewhere, by right.
-    InputError for a study that is drawn over a picture.
+    InputError for a study that is drawn over a picture, or has another axis than AXES.
     """
     check_whole("reference_steps", reference_steps, 50, 1000)
-    if found.plan.source:
-        raise InputError("study", found.name, "give one whose pictures begin with noise alone")
+    _check_study(found)
     reference = _reference(found, reference_steps, device, progress)
     exact = {(row["prompt"], row["seed"]): row["path"] for row in _done(reference)}
     rows = {row["key"]: row for row in _done(found)}
@@ -100,8 +101,7 @@ def errors(found: Study, *, reference_steps: int = 200, device: str = "auto", pr
     found.measure(
         MEASURE, values, model=f"RMS difference to {reference_steps} steps of {reference.plan.settings.scheduler}"
     )
-    table = found.coordinates()
-    return table[table["key"].isin(values)].assign(error=lambda rows: rows["key"].map(values)).reset_index(drop=True)
+    return _table(found, values)
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
@@ -110,6 +110,24 @@ def difference(a: Image.Image, b: Image.Image) -> float:
         raise InputError("size", a.size, f"give pictures of one size; the other has {b.size}")
     apart = np.asarray(a.convert("RGB"), np.float64) - np.asarray(b.convert("RGB"), np.float64)
     return float(np.sqrt((apart**2).mean()))
+
+
+def _check_study(found: Study) -> None:
+    """InputError where pictures differ from the reference by more than their steps."""
+    if found.plan.source:
+        raise InputError("study", found.name, "give one whose pictures begin with noise alone")
+    for axis in found.plan.axes:
+        if axis.name not in AXES:
+            remedy = f"one reference fits all pictures only where nothing but these varies: {', '.join(AXES)}"
+            raise InputError("axis", axis.name, remedy)
+
+
+def _table(found: Study, values: dict[str, float]) -> pd.DataFrame:
+    """What `errors` returns, of errors by key."""
+    ways = [axis.name for axis in found.plan.axes if axis.name != "steps"]
+    table = found.coordinates().assign(steps=[job.settings.steps for job in found.jobs])
+    table = table[table["key"].isin(values)].reset_index(drop=True)
+    return table.assign(way=table[ways].agg(", ".join, axis=1) if ways else "", error=table["key"].map(values))
 
 
 def _reference(found: Study, steps: int, device: str, progress: bool) -> Study:

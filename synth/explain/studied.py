@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 
 from synth.errors import StudyError
 from synth.jobs import Job, check_whole
 from synth.journal import Journal
-from synth.plots import NotebookFigure
-from synth.records.files import write_atomically
+from synth.records.outputs import made_folder
 from synth.records.pictures import read_picture
-from synth.records.rows import to_csv
 from synth.records.sources import kept
 from synth.studies import Study
 
@@ -45,17 +42,4 @@ def sources_of(study: Study) -> dict[str, Image.Image]:
 
 def folder_of(study: Study) -> Path:
     """<study>/explain, made if need be."""
-    folder = study.folder / FOLDER
-    try:
-        folder.mkdir(exist_ok=True)
-    except FileExistsError:
-        raise StudyError(f"{folder} is a file where explanations belong; remove it") from None
-    return folder
-
-
-def save(study: Study, name: str, made: NotebookFigure | pd.DataFrame) -> Path:
-    """Write a figure as <study>/explain/<name>.png, a table as <name>.csv, whole or not at all; returns the path."""
-    ending, data = ("csv", to_csv(made)) if isinstance(made, pd.DataFrame) else ("png", made.png())
-    path = folder_of(study) / f"{name}.{ending}"
-    write_atomically(path, data)
-    return path
+    return made_folder(study.folder / FOLDER)

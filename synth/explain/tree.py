@@ -78,9 +78,7 @@ def grow(
     the one before it, and so is the rest of a prompt that nothing branches off from any more.
     InputError where people wrote the prompts.
     """
-    check_whole("branches", branches, 1, 10)
-    check_whole("depth", depth, 1, 40)
-    check_number("least", least, 0.0001, 1.0)
+    check_growth(branches, depth, least)
     if expansion.model is None:
         raise InputError("prompts", expansion[0].text, "give a phrase: only what GPT-2 wrote has other ways to go on")
     phrase = expansion[0].phrase
@@ -95,6 +93,13 @@ def grow(
     for branch in root.branches:
         _join(branch)
     return Tree(root, expansion, least)
+
+
+def check_growth(branches: int, depth: int, least: float) -> None:
+    """InputError for what `grow` does not take."""
+    check_whole("branches", branches, 1, 10)
+    check_whole("depth", depth, 1, 40)
+    check_number("least", least, 0.0001, 1.0)
 
 
 class _Grower:

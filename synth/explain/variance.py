@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 from synth.errors import InputError, StudyError
 from synth.explain.studied import jobs_of, pictures_of
 from synth.layout.lettering import shorten
-from synth.measure.clip import Clip
+from synth.measure.clip import Clip, check_clip
 from synth.measure.intervals import LEVEL, Figure
 from synth.plots import ACCENT, MUTED, NotebookFigure, new_axes, set_title, style
 from synth.studies import Study
@@ -62,6 +62,7 @@ def split(study: Study, *, clip: str = "vignettes-clip", device: str = "auto") -
     jobs = jobs_of(study)
     prompts, seeds = len(study.expansion), study.plan.seeds
     check_counts(prompts, len(seeds))
+    check_clip(clip)
     pictures = pictures_of(study, jobs)
     whole = [seed for seed in seeds if all(job.key in pictures for job in jobs if job.seed == seed)]
     if len(whole) < LEAST:

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from synth.explain.attention import Attention, stages
-from synth.explain.seeds import mean_over_seeds
 from synth.explain.sheets import Cell, Row, cut, head, overlay, sheet
 from synth.explain.words import Heat, Word
 from synth.layout.lettering import Span, legible
+from synth.measure.intervals import Figure
 from synth.plots import ACCENT, INK, MARGIN, MUTED, NotebookFigure, pixel_axes, style
 
 MOST, IN_A_ROW = 23, 6  # words on a sheet
@@ -86,9 +86,10 @@ def who_drew(heats: Sequence[Heat]) -> NotebookFigure:
     strongest = max(_mean_shares(group).max() for group in groups)
     left_out = f" The first {MOST_PROMPTS} of {len(every)} prompts." if len(every) > MOST_PROMPTS else ""
     note = (
-        f"Of all attention, {np.mean([item.on_words for item in heats]):.0%} goes to words, the rest to the marks "
-        "around the text, which stand for it as a whole. The more a word has of it, the darker its paper (the darkest "
-        f"has {strongest:.0%}). Whiskers: 95% over the seeds. Triangle: where the two would meet if all words counted "
+        f"Of all attention, {np.mean([item.on_words for item in heats]):.0%} goes to words, the rest to the end mark "
+        "and what follows it, which have read the whole text, to the start mark, which has read nothing and takes the "
+        "attention that no word needs, and to punctuation. The more a word has, the darker its paper (the darkest has "
+        f"{strongest:.0%}). Whiskers: 95% over the seeds. Triangle: where the two would meet if all words counted "
         f"alike.{left_out}"
     )
     with style():
@@ -104,7 +105,7 @@ def who_drew(heats: Sequence[Heat]) -> NotebookFigure:
 
 def _bar(axes: Axes, heats: Sequence[Heat], left: float, top: float) -> None:
     """The person's share and GPT-2's, in one bar."""
-    figure = mean_over_seeds("added", [item.added_share for item in heats])
+    figure = Figure.of_few("added", [item.added_share for item in heats])
     own = 1 - figure.value
     axes.add_patch(Rectangle((left, top), BAR * own, 20, fc=INK, lw=0))
     axes.add_patch(Rectangle((left + BAR * own, top), BAR * figure.value, 20, fc=ACCENT, lw=0))

@@ -7,7 +7,7 @@ the word out (`synth.explain.effects`).
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from synth.errors import InputError
 from synth.explain.attention import Attention, attend, stages
 from synth.explain.studied import jobs_of, sources_of
 from synth.jobs import Job, Result, nearest
+from synth.records.estimates import check_amount
 from synth.studies import Study
 
 WORD = re.compile(r"[^\s,.;:!?()\[\]{}<>|\"“”„«»…、。，；：！？（）]+")
@@ -67,6 +68,10 @@ class Heat:
         """Each word's share of the attention to words, (W,); the sum is 1. stage, layers: as in `maps`."""
         attention = self._on_words(stage, layers)
         return attention / attention.sum()
+
+    def without_maps(self) -> "Heat":
+        """The same without its maps, which are large: shares and what they add up to are there still."""
+        return replace(self, attention=replace(self.attention, maps=()))
 
     @property
     def on_words(self) -> float:
@@ -119,11 +124,20 @@ def _heat(attended: Iterable[tuple[Result, Attention | None]]) -> Iterator[Heat]
             yield Heat(result.job, result.image, words, attention)
 
 
-def study_heat(study: Study, prompt_index: int | None = None, *, progress: bool = True, **how: Any) -> list[Heat]:
-    """The heat of a study's pictures, those of one prompt or of all; they are rendered again and not kept."""
+def study_heat(
+    study: Study, prompt_index: int | None = None, *, yes: bool = False, progress: bool = True, **how: Any
+) -> Iterator[Heat]:
+    """The heat of a study's pictures, those of one prompt or of all, one after another.
+
+    They are rendered again and not kept: InputError for more than 200 pictures without `yes`. Maps take megabytes a
+    picture; keep those that are shown, and of the others `Heat.without_maps`. how: device, dtype and batch_size, as
+    `synth.study` takes them.
+    """
     jobs = jobs_of(study, prompt_index)
-    heats = heat(jobs, pictures=sources_of(study), **how)
-    return list(tqdm(heats, desc="recording", unit=" pictures", total=len(jobs), disable=not progress))
+    again = replace(study.plan, n=len(jobs) // len(study.plan.seeds), axes=())
+    check_amount(again, study.folder.parent, yes)
+    heats = heat(jobs, pictures=sources_of(study), strict=study.plan.strict, **how)
+    return iter(tqdm(heats, desc="recording", unit=" pictures", total=len(jobs), disable=not progress))
 
 
 def words_of(job: Job, spans: Sequence[tuple[int, int]]) -> list[Word]:

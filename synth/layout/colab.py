@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from synth.records.files import write_atomically
+
 GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
@@ -44,7 +46,7 @@ def connect(notebook: dict[str, Any], repository: str | None, path: str) -> dict
 
 def repository_address(pyproject: Path) -> str | None:
     """What pyproject.toml names as the repository."""
-    return tomllib.loads(pyproject.read_text())["project"].get("urls", {}).get("Repository")
+    return tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"].get("urls", {}).get("Repository")
 
 
 def dumps(notebook: dict[str, Any]) -> str:
@@ -58,5 +60,6 @@ def _tags(cell: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     for file in Path("notebooks").glob("*.ipynb"):
-        connected = connect(json.loads(file.read_text()), repository_address(Path("pyproject.toml")), file.as_posix())
-        file.write_text(dumps(connected))
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+        connected = connect(notebook, repository_address(Path("pyproject.toml")), file.as_posix())
+        write_atomically(file, dumps(connected).encode())

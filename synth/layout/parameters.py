@@ -105,12 +105,20 @@ def parse_lora(text: str) -> tuple[str, float]:
 
 
 def study_arguments(
-    *, phrase: str, prompts: list[str], model: str, name: str | None, loras: Sequence[str] = (), **more: Any
+    *,
+    phrase: str,
+    prompts: list[str],
+    model: str,
+    name: str | None,
+    loras: Sequence[str] = (),
+    speed: str = presets.DEFAULT_SPEED,
+    **more: Any,
 ) -> dict[str, Any]:
     """What `synth.study` is called with for a notebook's parameters.
 
     The fields of Settings and ExpansionSettings are gathered into these; a setting that is None is as advised for the
-    model. With people's own prompts the phrase is not used. Raises InputError or ModelError; loads no model.
+    model at that speed. With people's own prompts the phrase is not used. Raises InputError or ModelError; loads no
+    model.
     """
     for field, value in (("phrase", phrase), ("model", model), ("name", name or "")):
         if not isinstance(value, str):
@@ -123,7 +131,7 @@ def study_arguments(
         "model": model,
         "name": name,
         "loras": tuple(map(parse_lora, loras)),
-        "settings": presets.advised(model).but(**settings),
+        "settings": presets.advised(model, speed).but(**settings),
         "expansion": ExpansionSettings(**expansion),
     }
 

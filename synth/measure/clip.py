@@ -10,6 +10,7 @@ from PIL import Image
 from transformers import CLIPModel, CLIPTokenizer
 
 from synth.errors import InputError, ModelError
+from synth.jobs import ModelRef
 from synth.models.devices import choose_device
 from synth.models.quiet import quiet
 from synth.models.weights import read_json
@@ -38,10 +39,8 @@ class Clip:
     def load(cls, name: str = "vignettes-clip", device: str = "auto") -> Self:
         """The CLIP called `name`: a preset, hub id or folder. ModelError if it is missing, not whole, or no CLIP."""
         device = choose_device(device)
-        reference = resolve(name, "clip")
+        reference = check_clip(name)
         folder = locate(reference, "clip")
-        if read_json(folder / "config.json").get("model_type") != "clip":
-            raise ModelError(f"{name} is no CLIP; give a model whose config.json says model_type clip.")
         try:
             with quiet():
                 model = CLIPModel.from_pretrained(
@@ -91,6 +90,17 @@ class Clip:
         if not parts:
             return np.empty((0, self.model.config.projection_dim), np.float32)
         return torch.nn.functional.normalize(torch.cat(parts), dim=1).cpu().numpy()
+
+
+def check_clip(name: str) -> ModelRef:
+    """What pins the CLIP called `name`, a preset, hub id or folder: it is there, fetched if need be, but not loaded.
+
+    InputError for a name that means nothing, ModelError for a model that is missing, not whole, or no CLIP.
+    """
+    reference = resolve(name, "clip")
+    if read_json(locate(reference, "clip") / "config.json").get("model_type") != "clip":
+        raise ModelError(f"{name} is no CLIP; give a model whose config.json says model_type clip.")
+    return reference
 
 
 def clip_score(pictures: np.ndarray, texts: np.ndarray) -> np.ndarray:

@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from synth.errors import StudyError
 from synth.layout.lettering import shorten
 from synth.measure.diversity import added_words
-from synth.measure.intervals import Figure
-from synth.measure.studies import GROUPED, measured
+from synth.measure.studies import GROUPED, drawn_by, mean_of, measured
 from synth.plots import ACCENT, INK, MUTED, NotebookFigure, set_title, style
 
 LABELS = {
@@ -33,12 +32,7 @@ LABELS = {
 }
 ACROSS = 4
 MOST_PROMPTS = 10  # with a row each
-ROW, HEAD, FACTS, TITLE = (
-    0.26,
-    1.3,
-    1.3,
-    0.7,
-)  # inches: of a prompt, a panel's title and axis, the groups', the figure's
+ROW, HEAD, FACTS, TITLE = 0.26, 1.3, 1.3, 0.7  # inches: of a prompt, a panel's head, the groups, the figure's head
 
 
 def label(measure: str) -> str:
@@ -49,7 +43,8 @@ def label(measure: str) -> str:
 def distributions(data: Any) -> NotebookFigure:
     """A panel for each measure of pictures: a dot for each, in the row of its prompt; of many prompts, a histogram.
 
-    Dashed is the mean; the note has its 95% interval over pictures. Below is what was measured of groups.
+    Dashed is the mean; the note has its 95% interval over the seeds, or over the prompts where there are more of these.
+    Below is what was measured of groups.
     StudyError where nothing was measured.
     """
     frame = data if isinstance(data, pd.DataFrame) else data.frame()
@@ -77,7 +72,7 @@ def distributions(data: Any) -> NotebookFigure:
 
 def _draw_values(axes: Axes, frame: pd.DataFrame, name: str, few: bool, labelled: bool) -> None:
     values = frame[name].dropna()
-    mean = Figure.of_mean(name, values.to_numpy())
+    mean = mean_of(frame, name)
     if few:
         _draw_rows(axes, frame, name, labelled)
     else:
@@ -85,7 +80,8 @@ def _draw_values(axes: Axes, frame: pd.DataFrame, name: str, few: bool, labelled
         axes.set_ylabel("pictures")
     axes.axvline(mean.value, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=0)
     scale(axes, name)
-    set_title(axes, label(name), f"mean {mean.value:.3g} ({mean.low:.3g} to {mean.high:.3g})")
+    interval = f" ({mean.low:.3g} to {mean.high:.3g})" if math.isfinite(mean.low) else ""
+    set_title(axes, label(name), f"mean {mean.value:.3g}{interval}")
 
 
 def scale(axes: Axes, name: str) -> None:
@@ -101,7 +97,9 @@ def scale(axes: Axes, name: str) -> None:
 def _write_title(figure: NotebookFigure, frame: pd.DataFrame, few: bool) -> None:
     height = figure.get_size_inches()[1]
     dot = "a dot is a picture, in the row of its prompt; " if few else ""
-    title, note = f"What was measured of {len(frame):,} pictures", f"{dot}dashed: the mean, with its 95% interval"
+    over = "the seeds" if drawn_by(frame) == "seed" else "the prompts"
+    title = f"What was measured of {len(frame):,} pictures"
+    note = f"{dot}dashed: the mean, with its 95% interval over {over}"
     figure.text(0.01, 1 - 0.3 / height, title, size=14, weight="bold", va="center")
     figure.text(0.01, 1 - 0.55 / height, note, size=9, color=MUTED, va="center")
 

@@ -1,10 +1,12 @@
 """Figures with their 95% intervals: no measurement without its noise."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy import stats
 
 LEVEL = 0.95
 Z = 1.96  # of the normal distribution, as many standard deviations on each side hold LEVEL
@@ -35,6 +37,16 @@ class Figure:
         """The share of `right` among `count` > 0, with its Wilson interval."""
         return cls(name, right / count, *wilson(right, count))
 
+    @classmethod
+    def of_few(cls, name: str, values: Sequence[float]) -> Self:
+        """The mean of one independent value or more, such as those of seeds, with Student's interval.
+
+        With one value the interval is infinite: nothing is known of its noise.
+        """
+        mean, reach = float(np.mean(values)), float(students_reach(np.asarray(values, np.float64)))
+        reach = math.inf if math.isnan(reach) else reach
+        return cls(name, mean, mean - reach, mean + reach)
+
     @property
     def half_width(self) -> float:
         """Half of the interval's length: how far the value may be off."""
@@ -58,8 +70,33 @@ def bootstrap(values: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) 
     return float(low), float(high)
 
 
+def students_reach(values: np.ndarray) -> np.ndarray:
+    """Half of the 95% interval of the mean of values along the last axis, NaN left out (Student 1908).
+
+    Unlike the bootstrap it is honest about a handful. NaN where there are fewer than two.
+    """
+    count = np.isfinite(values).sum(-1)
+    enough = np.where(count > 1, count, np.nan)
+    apart = values - np.nansum(values, -1, keepdims=True) / np.maximum(count, 1)[..., None]
+    deviation = np.sqrt(np.nansum(apart**2, -1) / (enough - 1))
+    return stats.t.ppf((1 + LEVEL) / 2, enough - 1) * deviation / np.sqrt(enough)
+
+
 def wilson(right: int, count: int) -> tuple[float, float]:
     """The 95% interval of the share of `right` among `count` > 0, within 0..1 (Wilson 1927)."""
     n, p = count, right / count
     centre, spread = p + Z * Z / (2 * n), Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
     return (centre - spread) / (1 + Z * Z / n), (centre + spread) / (1 + Z * Z / n)
+
+
+def holm(values: Sequence[float]) -> np.ndarray:
+    """p-values, (n,), adjusted for being n: the chance of any false alarm stays below alpha (Holm 1979).
+
+    "A simple sequentially rejective multiple test procedure". It holds however the tests depend on one another.
+    """
+    p = np.asarray(values, dtype=np.float64)
+    order = np.argsort(p)
+    raised = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(raised, 1)
+    return adjusted

@@ -10,7 +10,7 @@ from PIL import Image
 
 from synth.errors import InputError
 from synth.measure.kid import SMALLEST
-from synth.records.sources import open_picture, upright
+from synth.records.sources import open_picture
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 
@@ -34,7 +34,7 @@ class Reference:
     def pictures(self) -> Iterator[Image.Image]:
         """One picture after another, in RGB; InputError for one that cannot be read."""
         for path in self.paths:
-            yield upright(open_picture(path, "reference"))
+            yield open_picture(path, "reference")
 
     @property
     def identity(self) -> str:

@@ -6,6 +6,7 @@ their place on the study's axes, or of the whole study where it has none.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,14 +16,14 @@ from synth import __version__
 from synth.errors import InputError
 from synth.jobs import check_choice
 from synth.measure import attributes, duplicates, look
-from synth.measure.clip import clip_score, for_kid
+from synth.measure.clip import check_clip, clip_score, for_kid
 from synth.measure.diversity import added_words, distinct, self_bleu, vendi
 from synth.measure.intervals import Figure
 from synth.measure.kid import SMALLEST, kid
 from synth.measure.reference import Reference
 from synth.measure.sight import Sight
 from synth.measure.votes import COLUMNS
-from synth.presets import resolve
+from synth.records.plans import Plan
 
 if TYPE_CHECKING:
     import pandas
@@ -57,9 +58,8 @@ def measure(
     reference: a folder of pictures, for KID.
     InputError, ModelError or StudyError before a model is loaded; StudyError also where a picture is damaged.
     """
-    names = _chosen(study, measures, reference)
+    names = check_measures(study.plan, measures, clip=clip, reference=reference)
     found = Reference.find(reference) if reference is not None else None
-    resolve(clip, "clip")
     sight = Sight(study, clip, found, device, progress)
     for name in names:
         columns, model = MEASURES[name](sight)
@@ -78,8 +78,8 @@ def measured(frame: "pandas.DataFrame") -> list[str]:
 def summary(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     """A row for each automatic measure in a study's frame: measure, mean, low, high, pictures, model.
 
-    low and high are the 95% interval of the mean, as the bootstrap over pictures gives it. A measure of groups, which
-    are no sample, has none; that of KID stands in kid_low and kid_high.
+    mean, low and high: as `mean_of` gives them. A measure of groups, which are no sample, has no interval; that of KID
+    stands in kid_low and kid_high.
     """
     import pandas
 
@@ -87,25 +87,52 @@ def summary(frame: "pandas.DataFrame") -> "pandas.DataFrame":
     for name in measured(frame):
         values = frame[name].dropna()
         if len(values):
-            figure = Figure.of_mean(name, values.to_numpy())
-            low, high = (None, None) if name in GROUPED else (figure.low, figure.high)
+            figure = mean_of(frame, name)
+            told = name not in GROUPED and isfinite(figure.low)
+            low, high = (figure.low, figure.high) if told else (None, None)
             model = frame.loc[values.index[0], f"{name}_model"]
             rows.append((name, figure.value, low, high, len(values), model))
     return pandas.DataFrame(rows, columns=["measure", "mean", "low", "high", "pictures", "model"])
 
 
-def _chosen(study: "Study", measures: Sequence[str], reference: object) -> list[str]:
-    """The measures to take, each once; InputError for an unknown one, and where KID and its reference are not both."""
+def mean_of(frame: "pandas.DataFrame", name: str) -> Figure:
+    """The mean of a measure, which has values in a study's frame, and its 95% interval (Student's) over `drawn_by`.
+
+    Pictures of one seed or prompt are alike, so that each seed, or prompt, counts once, with the mean of its pictures.
+    """
+    return Figure.of_few(name, frame.groupby(drawn_by(frame))[name].mean().dropna().to_numpy(float))
+
+
+def drawn_by(frame: "pandas.DataFrame") -> str:
+    """The column whose values count as drawn at random: the seeds, or the prompts where there are more of these."""
+    return "seed" if frame["seed"].nunique() >= frame["prompt_index"].nunique() else "prompt_index"
+
+
+def check_measures(
+    plan: Plan, measures: Sequence[str] = (), *, clip: str = "vignettes-clip", reference: str | Path | None = None
+) -> list[str]:
+    """The measures that `measure` takes of a study with that plan, each once; loads no model.
+
+    InputError for an unknown one, where KID and its reference are not both given, and for a reference of too few
+    pictures; ModelError for what is no CLIP.
+    """
     for name in measures:
         check_choice("measure", name, tuple(MEASURES))
     if "kid" in measures and reference is None:
         raise InputError("reference", reference, "give a folder of pictures that KID compares these with")
     if measures and reference is not None and "kid" not in measures:
         raise InputError("reference", str(reference), "only kid compares with it: add kid to the measures")
-    drawn_by = {study.plan.model.name} | {model.name for axis in study.plan.axes for model in axis.models}
-    left_out = [] if drawn_by == {"vignettes"} else ["attributes_phrase", "attributes_prompt"]
+    if reference is not None:
+        Reference.find(reference)
+    check_clip(clip)
+    left_out = [] if is_bundled(plan) else ["attributes_phrase", "attributes_prompt"]
     left_out += ["kid"] if reference is None else []
     return list(dict.fromkeys(measures)) or [name for name in MEASURES if name not in left_out]
+
+
+def is_bundled(plan: Plan) -> bool:
+    """Whether the bundled model draws every picture, so that its CLIP and its judge can tell what is in them."""
+    return {plan.model.name} | {model.name for axis in plan.axes for model in axis.models} == {"vignettes"}
 
 
 def _clip_score(column: str, sight: Sight) -> Measured:

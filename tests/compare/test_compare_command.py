@@ -1,6 +1,7 @@
 """`synth compare`: what it says and writes, and one line for each mistake."""
 
 import argparse
+import sys
 
 import pytest
 
@@ -62,8 +63,13 @@ def test_two_studies_are_laid_over_each_other(tiny_sd, folder, capsys):
     (["a red house", "--x", "steps=7"], "at least two values"),
     (["a red house", "--x", "steps=1:1000:1"], "4,000 pictures and takes about .* --yes"),
     (["--x", "steps=1,2"], "at least one word"),
+    (["a red house", "--x", "steps=1,2", "--measure", "sharpnes"], "did you mean 'sharpness'"),
+    (["a red house", "--x", "steps=1,2", "--measure", "kid"], "give a folder of pictures"),
+    (["a red house", "--x", "steps=1,2", "--clip", "nonsense"], "did you mean 'vignettes-clip'"),
 ])  # fmt: skip
-def test_mistakes_are_input_errors(words, message):
+def test_mistakes_are_input_errors_before_anything_is_rendered(words, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "synth.rendering", None)
+    monkeypatch.setitem(sys.modules, "synth.expansion", None)
     with pytest.raises(InputError, match=message):
         run(*words)
 

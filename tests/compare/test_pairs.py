@@ -2,14 +2,18 @@
 
 import io
 import re
+from dataclasses import fields
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 from scipy import stats
 
 from synth.compare.difference import coloured, difference, gain, in_words, pair_figure
-from synth.compare.pairs import compare
+from synth.compare.pair_page import page
+from synth.compare.pairs import JOB, compare
+from synth.edit import provenance
+from synth.edit.provenance import Step
 from synth.errors import InputError, StudyError
 from synth.jobs import Settings
 
@@ -149,3 +153,27 @@ def test_the_figure_shows_both_pictures_and_a_scale(two, tmp_path):
     assert (shown[2] == difference(*found.pairs[0].pictures())).all()
     assert re.search("prompt 1, seed 0.*levels", figure.get_suptitle())
     assert Image.open(io.BytesIO(figure.png())).width > 900
+
+
+def test_pictures_that_were_edited_are_compared_too(two, tmp_path):
+    picture = sorted((two[0].folder / "images").glob("*.png"))[0]
+    brighter = ImageEnhance.Brightness(Image.open(picture)).enhance(1.5)
+    provenance.read(picture).after(brighter, Step(postprocess="contrast=1.2")).save(tmp_path / "after.png")
+    found = compare(picture, tmp_path / "after.png")
+    assert found.differences() == [("edited", "none", "contrast=1.2")]
+    assert [shown.tobytes() for shown in found.pairs[0].pictures()] == [
+        Image.open(picture).tobytes(),
+        brighter.tobytes(),
+    ]
+    Image.new("RGB", (64, 64)).save(tmp_path / "foreign.png")
+    provenance.read(tmp_path / "foreign.png").after(brighter, Step(postprocess="contrast=2")).save(
+        tmp_path / "mine.png"
+    )
+    foreign = compare(tmp_path / "mine.png", picture)
+    assert ("edited", "contrast=2", "none") in foreign.differences()
+    assert ("seed", "unknown", str(foreign.pairs[0].b["seed"])) in foreign.differences()
+    assert page(foreign).count("data:image/png") >= 3 and foreign.key != found.key
+
+
+def test_every_setting_that_differs_is_told():
+    assert {field.name for field in fields(Settings)} <= set(JOB)

@@ -11,8 +11,9 @@ from PIL import Image
 from synth import plots
 from synth.compare.grids import grids, write_grids
 from synth.compare.sweeps import Layout, prepare, sweep
-from synth.errors import InputError
+from synth.errors import InputError, SynthError
 from synth.jobs import Settings
+from synth.presets import PRESETS
 
 GUIDANCE, STEPS = "guidance_scale=5,1,3", "steps=5,10"
 
@@ -58,6 +59,8 @@ def test_seeds_and_prompts_can_be_written_as_axes():
     ({}, "say what varies"),
     ({"x": "guidance=1,3"}, "did you mean 'guidance_scale'"),
     ({"x": "steps=10"}, "at least two values"),
+    ({"x": "seed=3"}, "at least two values"),
+    ({"y": "prompt=a red house"}, "at least two values"),
     ({"x": "steps=10,,20"}, "give a number between the commas"),
     ({"x": "negative_prompt=dark | "}, '"none" for an empty text'),
     ({"x": "scheduler="}, "give a value"),
@@ -166,6 +169,14 @@ def test_large_sweeps_are_paged_and_the_pages_written(make_sweep, tmp_path):
             assert max(picture.size) < 2600
 
 
+def test_all_pages_are_written_however_many(make_sweep, tmp_path):
+    made = make_sweep(
+        tmp_path, x="seed", y="steps=1,2", pages="eta=0:1:0.04", prompts=["a house"], empty=True, yes=True
+    )
+    assert len(write_grids(made)) == 26
+    assert len(list(grids(made))) == 20
+
+
 def test_texts_paths_and_empty_values_are_named(make_sweep, tmp_path):
     made = make_sweep(tmp_path, x="negative_prompt=none | <i>dark</i> $x$", y="seed", prompts=["a $house$"])
     [page] = grids(made)
@@ -191,3 +202,28 @@ def test_sweeps_are_rendered_and_resumed_on_models_of_other_shapes(folder, reque
     assert again.left == 0 and again.run(progress=False).study.folder == made.study.folder
     assert {path: path.stat().st_mtime_ns for path in written} == written
     assert made.measure() == ["sharpness"] and made.frame["sharpness"].notna().all()
+
+
+@pytest.mark.parametrize(("how", "message"), [
+    ({"measures": ["sharpnes"]}, "did you mean 'sharpness'"),
+    ({"measures": ["kid"]}, "give a folder of pictures"),
+    ({"measures": ["sharpness"], "reference": "."}, "add kid to the measures"),
+    ({"reference": "."}, "at least .* pictures"),
+    ({"clip": "nonsense"}, "did you mean 'vignettes-clip'"),
+    ({"clip": str(PRESETS["vignettes-gpt2"].folder)}, "is no CLIP"),
+])  # fmt: skip
+def test_measures_are_checked_before_anything_is_rendered(how, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = prepare("a red house", x=STEPS)
+    with pytest.raises(SynthError, match=message):
+        request.check_measures(**how)
+
+
+def test_kid_of_each_cell_is_against_a_reference(make_sweep, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        Image.effect_noise((64, 64), 40 + 9 * number).convert("RGB").save(tmp_path / "photos" / f"{number}.png")
+    made = make_sweep(tmp_path / "out", x="steps=1,2", prompts=["a house"], seeds=12)
+    assert made.measure(reference=tmp_path / "photos")[-1] == "kid"
+    assert made.frame.groupby("steps", observed=True)["kid"].nunique().tolist() == [1, 1]
+    assert "12 pictures sha256:" in made.frame["kid_model"].iloc[0]

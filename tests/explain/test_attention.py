@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from tiny_sd3 import build_tiny_sd3
 
 from synth.errors import InputError
-from synth.explain.attention import attend, stages
+from synth.explain.attention import _Layer, attend, stages
 from synth.jobs import Job, Settings
 from synth.models.loading import load
 from synth.presets import resolve
@@ -162,3 +163,22 @@ def test_stages_are_of_nearly_equal_length():
     for steps in range(1, 60):
         lengths = np.bincount(stages(steps))
         assert len(lengths) == min(steps, 5) and lengths.sum() == steps and np.ptp(lengths) <= 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_strict_rows_are_those_of_the_prompts_with_guidance_and_without(tiny_sd, scale):
+    """Strict rendering asks the UNet twice whether the job is guided or not."""
+    jobs = jobs_for(tiny_sd, guidance_scale=scale)
+    plain, strict = recorded(jobs), recorded(jobs, strict=True)
+    for key, (_, attention) in plain.items():
+        other = strict[key][1]
+        assert np.allclose(attention.shares, other.shares, atol=1e-4)
+        assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(attention.maps, other.maps, strict=True))
+
+
+def test_large_products_do_not_overflow_in_half_precision():
+    layer = _Layer(SimpleNamespace(heads=1, scale=0.125), tokens=3)
+    queries, keys = (torch.full((1, places, 64), 300.0, dtype=torch.float16) for places in (4, 3))
+    keys[:, 0] = 200
+    found = layer._attention(queries, keys)
+    assert found.dtype == torch.float32 and torch.allclose(found, torch.tensor([0.0, 0.5, 0.5]))

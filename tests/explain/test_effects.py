@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scipy import stats
 
 import synth
 from synth.errors import InputError, StudyError
 from synth.explain import effect_figures
 from synth.explain.effects import difference, effects
 from synth.explain.parts import find_parts, parts
-from synth.explain.seeds import mean_over_seeds
 from synth.presets import advised
 from synth.vignettes.judge import Judge
 
@@ -71,13 +69,6 @@ def test_words_that_are_not_in_the_prompt_are_refused():
     for text in ("dog", "", "ca"):
         with pytest.raises(InputError, match="words of the prompt"):
             find_parts("a cat", "a cat", [text])
-
-
-def test_an_interval_over_seeds_is_students():
-    values = np.random.default_rng(0).normal(5, 2, 6)
-    figure, by_scipy = mean_over_seeds("x", values), stats.ttest_1samp(values, 0).confidence_interval()
-    assert (figure.low, figure.high) == pytest.approx((by_scipy.low, by_scipy.high))
-    assert mean_over_seeds("x", [3.0]).high == np.inf
 
 
 def test_a_difference_is_the_mean_of_the_colours():

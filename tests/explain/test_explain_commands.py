@@ -6,8 +6,11 @@ import pytest
 import synth
 from synth.cli import explain
 from synth.cli.parsing import Parser
-from synth.errors import InputError, StudyError
+from synth.errors import InputError, StudyError, SynthError
 from synth.jobs import Settings
+from synth.presets import PRESETS
+
+GPT2 = PRESETS["vignettes-gpt2"].folder
 
 
 @pytest.fixture(scope="module", params=["tiny_sd", "tiny_sdxl"])
@@ -89,3 +92,21 @@ def test_a_phrase_is_made_a_study_first(root, tiny_sd, capsys):
 def test_a_mistake_is_one_error(root, words, kind, says):
     with pytest.raises(kind, match=says):
         run(root, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["words", "a red house", "--n", "2", "--prompt", "3"], "from 1 to 2"),
+        (["effects", "a red house", "--clip", "nonsense"], "did you mean 'vignettes-clip'"),
+        (["effects", "a red house", "--prompt", "0"], "from 1 to 4"),
+        (["variance", "a red house", "a blue house", "--seeds", "2"], "three prompts and three seeds"),
+        (["variance", "cats", "a blue house", "--n", "1"], "is a study, which has its own"),
+        (["drift", "a red house", "--clip", str(GPT2)], "is no CLIP"),
+    ],
+)
+def test_nothing_is_rendered_where_a_phrase_is_explained_wrongly(root, words, says):
+    before = sorted(root.iterdir())
+    with pytest.raises(SynthError, match=says):
+        run(root, *words)
+    assert sorted(root.iterdir()) == before

@@ -1,5 +1,7 @@
 """The commands that open up the method: what they write, and that mistakes are told before a model is loaded."""
 
+import sys
+
 import pandas as pd
 import pytest
 from made_up_studies import make_study
@@ -87,12 +89,29 @@ def test_a_sweep_over_steps_gets_its_errors(run, tmp_path, tiny_sd, capsys):
     (["film", "a cat", "--steps", "0"], "steps"),
     (["film", "a cat", "--respacing", "900,1", "--steps", "3"], "respacing"),
     (["film", ""], "phrase"),
+    (["film", "a cat", "--against", "a cat"], "another prompt"),
     (["schedule", "--steps", "many"], "steps"),
     (["schedule", "--model", "gpt2"], "model"),
 ])  # fmt: skip
 def test_mistakes_are_told(run, words, message):
     with pytest.raises(InputError, match=message):
         run(*words)
+
+
+def test_a_tree_that_cannot_be_grown_is_refused_before_gpt2_writes(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "synth.expansion", None)
+    for words in (["--branches", "0"], ["--depth", "99"], ["--least", "2"]):
+        with pytest.raises(InputError, match=words[0].strip("-")):
+            run("tree", "a cat", *words)
+
+
+def test_a_sweep_over_respacings_gets_its_errors(run, tiny_sd):
+    settings = Settings(width=64, height=64, guidance_scale=1.0)
+    how = {"settings": settings, "model": str(tiny_sd), "axes": ["respacing=2,1 | ddim5"], "name": "glide"}
+    found = synth.study(prompts=["a cat"], seeds=1, progress=False, **how)
+    assert run("steps", "glide") == 0
+    table = pd.read_csv(found.folder / "explain" / "steps.csv")
+    assert list(table["way"]) == ["2,1", "ddim5"] and list(table["steps"]) == [3, 5]
 
 
 def test_studies_that_cannot_be_explained_so_are_refused(run, tmp_path):

@@ -1,9 +1,12 @@
 """Noise schedules, visited timesteps, and the error of few steps: against definitions and independent computation."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 
 import synth
 from synth import presets
@@ -12,8 +15,9 @@ from synth.explain.film import Studio
 from synth.explain.schedule_figures import errors_figure, noise_figure, noised_strip, visits_figure, visits_of
 from synth.explain.schedules import WAYS, difference, errors, noise_schedule, scheduler_config, visits, ways
 from synth.jobs import Job, Settings
-from synth.measure.intervals import bootstrap
+from synth.records.plans import make_plan
 from synth.studies import Study
+from synth.writing.prompts import Expansion, Prompt
 
 SD2 = {
     "_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
@@ -40,6 +44,18 @@ def sweep(tmp_path_factory, tiny_sd):
 @pytest.fixture(scope="module")
 def table(sweep):
     return errors(sweep, reference_steps=64, progress=False)
+
+
+def empty_study(root, axes):
+    """A study of which nothing is rendered."""
+    plan = make_plan(prompts=["a cat"], seeds=2, settings=Settings(width=64, height=64), axes=axes)
+    folder = root / plan.folder_name
+    folder.mkdir()
+    found = Study(
+        folder, plan, Expansion(phrase="", prompts=(Prompt(text="a cat", phrase="a cat"),)), datetime.now(UTC)
+    )
+    found._write()
+    return found
 
 
 def test_the_noise_schedule_is_that_of_the_betas():
@@ -93,10 +109,10 @@ def test_differences_are_root_mean_squares():
 
 
 def test_more_steps_come_closer_to_the_reference(table):
-    assert len(table) == 8 and set(table["steps"]) == {"4", "32"}
+    assert len(table) == 8 and set(table["steps"]) == {4, 32} and table["way"].equals(table["scheduler"])
     mean = table.groupby(["scheduler", "steps"])["error"].mean()
     for scheduler in ("ddim", "euler"):
-        assert 0 < mean[scheduler, "32"] < mean[scheduler, "4"]
+        assert 0 < mean[scheduler, 32] < mean[scheduler, 4]
 
 
 def test_the_error_is_in_the_log_and_the_reference_beside_the_study(sweep, table):
@@ -122,14 +138,45 @@ def test_what_has_no_reference_is_refused(sweep, tmp_path):
         errors(over)
 
 
-def test_the_curves_show_means_with_their_intervals(table):
-    figure = errors_figure(table, hue="scheduler")
+@pytest.mark.parametrize(
+    "axes", [["guidance_scale=1,8", "steps=2,4"], ["prompt_part=cat | dog", "steps=2,4"], ["size=64x64,72x64"]]
+)
+def test_what_is_no_matter_of_steps_is_refused_before_the_reference_is_rendered(axes, tmp_path):
+    found = empty_study(tmp_path, axes)
+    with pytest.raises(InputError, match="nothing but these varies: steps, respacing"):
+        errors(found, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == [found.name]
+
+
+def test_sections_of_glide_have_as_many_steps_as_they_say(tmp_path, tiny_sd):
+    how = {"settings": Settings(width=64, height=64, guidance_scale=1.0), "model": str(tiny_sd), "out": tmp_path}
+    axes = ["respacing=1,1 | 10,10,3,2,2 | ddim5"]
+    table = errors(synth.study(prompts=["a cat"], seeds=2, axes=axes, progress=False, **how), reference_steps=50)
+    assert dict(zip(table["way"], table["steps"], strict=True)) == {"1,1": 2, "10,10,3,2,2": 27, "ddim5": 5}
+    mean = table.groupby("way")["error"].mean()
+    assert mean["10,10,3,2,2"] < mean["1,1"]
+    lines = {bars.get_label(): bars for bars in errors_figure(table).axes[0].containers}
+    assert set(lines) == set(mean.index)
+    assert lines["ddim5"][0].get_xydata()[0] == pytest.approx([5, mean["ddim5"]], rel=0.03)
+
+
+def test_the_curves_show_means_with_their_intervals_over_seeds():
+    """Each seed counts once, with the mean over its prompts; the interval is Student's."""
+    rng = np.random.default_rng(0)
+    rows = [(way, steps, seed, 10 / steps + seed + rng.normal()) for way in ("ddim", "euler") for steps in (4, 32)
+            for seed in range(3) for _ in range(2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["way", "steps", "seed", "error"])
+    figure = errors_figure(table)
     lines = {bars.get_label(): bars for bars in figure.axes[0].containers}
     assert set(lines) == {"ddim", "euler"}
-    part = table[(table["scheduler"] == "ddim") & (table["steps"] == "4")]["error"].to_numpy()
+    part = table[(table["way"] == "ddim") & (table["steps"] == 4)].groupby("seed")["error"].mean()
     line, _, [bars] = lines["ddim"]
-    assert line.get_xydata()[0].tolist() == pytest.approx([4, part.mean()])
-    assert bars.get_segments()[0][:, 1].tolist() == pytest.approx(list(bootstrap(part)))
+    assert line.get_xydata()[0] == pytest.approx([4, part.mean()], rel=0.03)
+    expected = stats.ttest_1samp(part, 0).confidence_interval(0.95)
+    assert bars.get_segments()[0][:, 1] == pytest.approx([expected.low, expected.high])
+    assert any("over 3 seeds" in text.get_text() for text in figure.axes[0].texts)
+    one = errors_figure(table[table["seed"] == 0]).axes[0]
+    assert any("one seed" in text.get_text() for text in one.texts)
 
 
 def test_figures_of_schedules_are_drawn(bundled):

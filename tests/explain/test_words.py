@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import rankdata
 
+import synth
 from synth.errors import InputError
 from synth.explain import word_figures
 from synth.explain.attention import stages
-from synth.explain.words import check_words, heat, word_table, words_of
+from synth.explain.words import check_words, heat, study_heat, word_table, words_of
 from synth.jobs import Job, ModelRef, Settings
 from synth.presets import advised, resolve
 from synth.records.pictures import pixel_digest
+from synth.studies import Study
 from synth.vignettes.attributes import random_scene
 from synth.vignettes.canvas import SUBJECT
 from synth.vignettes.captions import WORDINGS, plain_caption
@@ -182,3 +184,21 @@ def test_a_sheet_of_many_words_says_how_many_it_left_out(tiny_sd):
     text = " ".join("abcdefghijklmnopqrstuvwxyz")
     [item] = heat([job(text, "a b", resolve(str(tiny_sd), "renderer"))], device="cpu")
     assert "The 23 of 26 words" in drawn(word_figures.word_maps(item))
+
+
+def test_the_heat_of_a_study_asks_above_an_amount_and_is_strict_as_the_study(tiny_sd, tmp_path):
+    how = {"settings": Settings(width=64, height=64, steps=2, guidance_scale=1.0), "model": str(tiny_sd)}
+    plain, strict = (
+        synth.study(prompts=["a cat"], seeds=2, out=tmp_path, strict=strict, progress=False, **how)
+        for strict in (False, True)
+    )
+    first, second = (list(study_heat(study, progress=False)) for study in (plain, strict))
+    assert len(first) == 2
+    for a, b in zip(first, second, strict=True):
+        assert np.allclose(a.shares(), b.shares(), atol=1e-3)
+        light = a.without_maps()
+        assert light.attention.maps == () and np.array_equal(light.shares(), a.shares())
+        assert light.added_share == a.added_share and light.on_words == a.on_words
+    many = Study(plain.folder, dataclasses.replace(plain.plan, seeds=tuple(range(201))), plain.expansion, plain.created)
+    with pytest.raises(InputError, match="201 pictures and takes about"):
+        study_heat(many)

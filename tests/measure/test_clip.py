@@ -10,7 +10,7 @@ from PIL import Image
 from transformers import CLIPModel, CLIPTokenizer
 
 from synth.errors import InputError, ModelError
-from synth.measure.clip import OPENAI_MEAN, Clip
+from synth.measure.clip import OPENAI_MEAN, Clip, check_clip
 from synth.measure.kid import kid
 from synth.presets import PRESETS
 from synth.train.arrays import to_tensor
@@ -120,6 +120,15 @@ def test_no_clip_is_told(tiny_gpt2, tmp_path, clip):
         Clip.load("vignettes", "cpu")
     with pytest.raises(InputError, match="texts: 1 cannot be used; give one for each of the 2 pictures"):
         clip.score([noise(128, 128)] * 2, ["a cat"])
+
+
+def test_a_clip_is_checked_without_being_loaded(tiny_gpt2, monkeypatch):
+    monkeypatch.setattr("synth.measure.clip.CLIPModel", None)
+    assert check_clip("vignettes-clip").digest.startswith("sha256:")
+    assert check_clip(str(FOLDER)).digest == check_clip("vignettes-clip").digest
+    for name, kind in ((str(tiny_gpt2), ModelError), ("vignettes", InputError), ("/nowhere/at/all", ModelError)):
+        with pytest.raises(kind):
+            check_clip(name)
 
 
 def test_broken_weights_are_told(tmp_path):

@@ -55,7 +55,7 @@ def test_a_panel_for_each_measure_has_a_dot_for_each_picture(voted):
     frame = voted.frame()
     assert sorted(x for x, _ in dots(panels["Sharpness"])) == pytest.approx(sorted(frame["sharpness"].dropna()))
     assert len(dots(panels["Sharpness"])) == 39
-    assert f"mean {frame['sharpness'].mean():.3g} (" in text
+    assert f"mean {frame.groupby('seed')['sharpness'].mean().mean():.3g} (" in text and "over the seeds" in text
     assert "Self-BLEU" in text and "one value for all" in text and "1  a red castle by the sea" in text
 
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from synth.measure.intervals import Figure, bootstrap, wilson
+from synth.measure.intervals import Figure, bootstrap, holm, students_reach, wilson
 
 
 def test_the_bootstrap_agrees_with_the_normal_interval_of_many_values():
@@ -46,3 +47,22 @@ def test_figures_are_made_of_values_and_of_counts():
     assert figure.half_width == pytest.approx((figure.high - figure.low) / 2)
     assert Figure.of_share("subject", 570, 600).low == wilson(570, 600)[0]
     assert str(Figure("loss", 0.1234, 0.1201, 0.1266)) == "loss 0.1234 (0.1201 to 0.1266)"
+
+
+def test_the_mean_of_a_few_has_students_interval():
+    values = [3.0, 5.0, 4.5, 9.0]
+    figure, expected = Figure.of_few("x", values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (figure.value, figure.low, figure.high) == pytest.approx((np.mean(values), expected.low, expected.high))
+    one = Figure.of_few("x", [3.0])
+    assert (one.value, one.low, one.high) == (3, -np.inf, np.inf)
+
+
+def test_missing_values_are_left_out_of_students_interval():
+    found = students_reach(np.array([[3.0, np.nan, 5.0, 4.5], [1, np.nan, np.nan, np.nan], [np.nan] * 4, [2, 2, 2, 2]]))
+    low, high = stats.ttest_1samp([3.0, 5.0, 4.5], 0).confidence_interval(0.95)
+    assert found == pytest.approx([(high - low) / 2, np.nan, np.nan, 0], nan_ok=True)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == pytest.approx([1, 1]) and len(holm([])) == 0

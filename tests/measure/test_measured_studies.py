@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from drawn_studies import SCENES, drawn_study
 from PIL import Image
+from scipy import stats
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from synth.errors import InputError, ModelError, StudyError
@@ -105,9 +106,16 @@ def test_the_summary_has_a_row_each_and_an_interval_for_what_is_a_sample(frame):
     assert list(table.index) == measured(frame)
     assert table.loc[list(GROUPED), "low"].isna().all()
     sharpness = table.loc["sharpness"]
-    assert sharpness["mean"] == pytest.approx(frame["sharpness"].mean())
-    assert sharpness["low"] < sharpness["mean"] < sharpness["high"]
+    by_seed = frame.groupby("seed")["sharpness"].mean()  # 5 of them: pictures from the same noise are alike
+    expected = stats.ttest_1samp(by_seed, 0).confidence_interval(0.95)
+    assert sharpness["mean"] == pytest.approx(by_seed.mean())
+    assert (sharpness["low"], sharpness["high"]) == pytest.approx((expected.low, expected.high))
     assert (table["pictures"] == 9).all()
+    few = frame[frame["seed"] == 0]  # of two prompts
+    single = summary(few).set_index("measure").loc["sharpness"]
+    expected = stats.ttest_1samp(few["sharpness"], 0).confidence_interval(0.95)
+    assert (single["low"], single["high"]) == pytest.approx((expected.low, expected.high))
+    assert summary(few.head(1)).set_index("measure")[["low", "high"]].isna().all(axis=None)
 
 
 def test_a_group_is_what_shares_its_place_on_the_axes(tmp_path):
