@@ -10,9 +10,9 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +24,7 @@ from synth.errors import InputError, SynthError
 from synth.journal import NAME, Journal
 from synth.layout.parameters import Parameter, check_parameters, declared, parse_parameters
 from synth.layout.publishing import fill
+from synth.records.estimates import in_words
 from synth.records.files import write_atomically
 from synth.records.pictures import DAMAGE
 from synth.records.plans import slug
@@ -31,6 +32,9 @@ from synth.reporting import MAIN, Request, make, notebook_path, prepare
 from synth.studies import ROOT
 
 THUMBNAILS, THUMBNAIL_SIZE = 4, 192
+
+Scatter = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[tuple[int, Any]]]
+"""Yields (place, task(item)) for each of some items, as they finish: see `synth.scale.crews.Crew`."""
 
 
 @dataclass
@@ -62,12 +66,20 @@ class Batch:
         return sum(outcome.status in ("failed", "incomplete") for outcome in self.outcomes)
 
 
-def batch(file: str | Path, *, out: str | Path = ROOT, progress: bool = True, **shared: Any) -> Batch:
+def one_by_one(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield (place, task(item)) for one item after another, in this process."""
+    yield from ((place, task(item)) for place, item in enumerate(items))
+
+
+def batch(
+    file: str | Path, *, out: str | Path = ROOT, progress: bool = True, scatter: Scatter = one_by_one, **shared: Any
+) -> Batch:
     """Make a report for each row of a CSV or YAML file, and `<out>/<file's name>/index.html` with all of them.
 
     shared: parameters for every row that doesn't set them itself; notebook, in a column or here, chooses another than
-    the main one, by name or number. A row that fails is noted and the others go on. Run
-    again, it does what is missing. Unknown columns and values of the wrong type are an InputError before anything runs.
+    the main one, by name or number. scatter: how rows are handed to workers, which see the same folders; by default
+    one row is made after another. A row that fails is noted and the others go on. Run again, it does what is missing.
+    Unknown columns and values of the wrong type are an InputError before anything runs.
     """
     notebook = str(shared.pop("notebook", MAIN))
     shared = check_parameters(shared, declared(notebook_path(notebook)))
@@ -81,10 +93,12 @@ def batch(file: str | Path, *, out: str | Path = ROOT, progress: bool = True, **
         (outcome, request) for outcome, request in zip(outcomes, requests, strict=True) if outcome.status == "left"
     ]
     _write_index(index, Path(file).name, outcomes)
-    for number, (outcome, request) in enumerate(waiting):
+    made = scatter(partial(_made, progress=progress), [request for _, request in waiting])
+    for number, (place, answer) in enumerate(made, start=1):
+        outcome, request = waiting[place]
+        outcome.status, outcome.error = ("failed", str(answer)) if isinstance(answer, SynthError) else answer
         if progress:
             _tell(outcome, request, len(outcomes), _time_left(began, number, len(waiting)))
-        _run(outcome, request, progress)
         _write_index(index, Path(file).name, outcomes)
     return Batch(index, outcomes)
 
@@ -170,25 +184,28 @@ def _planned(outcome: Outcome, shared: Mapping[str, Any], folder: Path) -> Reque
     return request
 
 
-def _run(outcome: Outcome, request: Request, progress: bool) -> None:
+def _made(request: Request, *, progress: bool) -> tuple[str, str]:
+    """Make a row's report, here or in a worker; its status and error."""
     try:
         made = make(request, progress=progress)
     except (SynthError, OSError) as error:
-        outcome.status, outcome.error = "failed", str(error)
-        return
-    outcome.status = "incomplete" if made.failed else "done"
-    outcome.error = f"{made.failed} of {made.failed + made.pictures} pictures failed" if made.failed else ""
+        return "failed", str(error)
+    return (
+        ("incomplete", f"{made.failed} of {made.failed + made.pictures} pictures failed")
+        if made.failed
+        else ("done", "")
+    )
 
 
 def _tell(outcome: Outcome, request: Request, rows: int, time_left: str) -> None:
-    print(f"row {outcome.row} of {rows}: {request.title[:60]!r}{time_left}", file=sys.stderr, flush=True)
+    what = f"row {outcome.row} of {rows} is {outcome.status}: {request.title[:60]!r}{time_left}"
+    print(what, file=sys.stderr, flush=True)
 
 
 def _time_left(began: float, finished: int, waiting: int) -> str:
-    if not finished:
+    if finished == waiting:
         return ""
-    minutes = (time.monotonic() - began) / finished * (waiting - finished) / 60
-    return f" (about {minutes:.0f} minutes left)" if minutes >= 1 else " (less than a minute left)"
+    return f" (about {in_words((time.monotonic() - began) / finished * (waiting - finished))} left)"
 
 
 def _write_index(index: Path, title: str, outcomes: list[Outcome]) -> None:

@@ -39,9 +39,7 @@ def test_phrases_stay_text_and_numbers_become_numbers(name, text, tmp_path):
 
 def test_lists_are_lists(tmp_path):
     assert read_rows(written(tmp_path / "t.yml", "- prompts: [a cat, 7]\n")) == [{"prompts": ["a cat", "7"]}]
-    assert read_rows(written(tmp_path / "t.csv", 'prompts\n"a cat\na dog"\n')) == [
-        {"prompts": ["a cat", "a dog"]}
-    ]
+    assert read_rows(written(tmp_path / "t.csv", 'prompts\n"a cat\na dog"\n')) == [{"prompts": ["a cat", "a dog"]}]
 
 
 @pytest.mark.parametrize(

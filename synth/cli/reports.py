@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synth.cli.options import add_common, add_expansion, add_loras, add_settings, values
+from synth.cli.options import add_common, add_expansion, add_loras, add_settings, open_study, values
 from synth.cli.parsing import add_command, counted, shortened, table
+from synth.cli.scale import add_engine, add_forecast, crew_of, engine_of, run_into_store, tell_forecast
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def batch(arguments: Namespace) -> int:
     from synth.batches import batch as run_batch
 
     chosen = {} if arguments.notebook is None else {"notebook": arguments.notebook}
+    if workers := crew_of(arguments):
+        chosen["scatter"] = workers.scatter
     ran = run_batch(arguments.file, **chosen, **_with_parameters(arguments, values(arguments), arguments.notebook))
     for outcome in ran.outcomes:
         if outcome.error:
@@ -65,7 +68,12 @@ def run_study(arguments: Namespace) -> int:
     from synth.studies import study
 
     given = {"model": "vignettes", "name": None} | values(arguments)
-    return finish(study(**study_arguments(phrase=arguments.phrase, prompts=[], **given)))
+    given = study_arguments(phrase=arguments.phrase, prompts=[], **given)
+    if arguments.plan:
+        return tell_forecast(arguments, given)
+    if arguments.store:
+        return run_into_store(arguments, given)
+    return finish(study(**given, engine=engine_of(arguments)))
 
 
 def finish(made: "Study") -> int:
@@ -98,7 +106,7 @@ def list_studies(arguments: Namespace) -> int:
 
 
 def show_study(arguments: Namespace) -> int:
-    found = _open(arguments)
+    found = open_study(arguments)
     print(found.folder)
     print(", ".join(f"{number} {name}" for name, number in found.counts.items()))
     plan = found.plan
@@ -123,7 +131,7 @@ def delete_study(arguments: Namespace) -> int:
 
 
 def log(arguments: Namespace) -> int:
-    frame = _open(arguments).frame()
+    frame = _frame(arguments)
     writers = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
     wanted = {name: path for name in writers if (path := getattr(arguments, name))}
     for name, path in wanted.items():
@@ -146,6 +154,14 @@ def log(arguments: Namespace) -> int:
         ]
         print(table(("prompt", "seed", "status", "seconds", "path", "prompt, or what went wrong"), cells))
     return 0
+
+
+def _frame(arguments: Namespace) -> "pandas.DataFrame":
+    if arguments.store is None:
+        return open_study(arguments).frame()
+    from synth.scale.storing import gather
+
+    return gather(open_study(arguments), arguments.store)
 
 
 def _register_report(commands: Any) -> None:
@@ -180,11 +196,13 @@ def _register_batch(commands: Any) -> None:
         commands, "batch", batch, "make a report for each row of a CSV or YAML table, and a page that lists them",
         "synth batch phrases.csv",
         "synth batch phrases.yaml -p seeds=2",
+        "synth batch phrases.csv --engine processes --workers 2",
     )  # fmt: skip
     parser.add_argument("file", metavar="FILE", help="a row is a set of a report's parameters: phrase, n, steps, ...")
     parser.add_argument("--notebook", metavar="NOTEBOOK", help="for rows that name none (default: the main one)")
     _add_parameters(parser)
     add_common(parser, "out")
+    add_engine(parser)
 
 
 def _register_study(commands: Any) -> None:
@@ -199,10 +217,14 @@ def _register_study(commands: Any) -> None:
     run = add_command(
         actions, "run", run_study, "expand a phrase and render it, or go on where that stopped",
         'synth study run "a red lighthouse at sunset" --n 8 --name lighthouses',
+        'synth study run "a red lighthouse" --n 1000 --seeds 1000 --plan --price 2.5',
+        'synth study run "a red lighthouse" --n 1000 --seeds 1000 --yes --engine ray --address auto --store s3://mine/red',
     )  # fmt: skip
     run.add_argument("phrase", metavar="PHRASE", help="what to draw")
     add_common(run, "n", "seeds", "seed", "model", "expander", "out", "name")
     add_common(run, "device", "dtype", "batch_size", "strict", "source", "mask", "yes")
+    add_engine(run)
+    add_forecast(run)
     add_loras(run)
     add_settings(run)
     add_expansion(run)
@@ -224,6 +246,7 @@ def _register_log(commands: Any) -> None:
     add_study(parser)
     for name in ("csv", "json", "parquet"):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write every column to a {name} file instead")
+    parser.add_argument("--store", metavar="URL", help="where the workers of a large study wrote its pictures")
 
 
 def add_study(parser: Any) -> None:
@@ -255,12 +278,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise InputError("parameter", text, "give it as name=value")
     return name.strip(), value
-
-
-def _open(arguments: Namespace) -> "Study":
-    from synth.studies import ROOT, Study
-
-    return Study.open(arguments.study, arguments.out or ROOT)
 
 
 def _write_csv(frame: "pandas.DataFrame", path: Path) -> None:

@@ -17,7 +17,7 @@ def check_amount(plan: Plan, root: Path, agreed: bool) -> None:
         return
     measured = measured_seconds(root, plan.model.name)
     source = "as measured here before" if measured else "a rough guess: nothing was measured here yet"
-    duration = _duration(plan.work * (measured or ROUGH_SECONDS))
+    duration = in_words(plan.work * (measured or ROUGH_SECONDS))
     remedy = f"that is {plan.pictures:,} pictures and takes about {duration} ({source}): agree with --yes (yes=True)"
     raise InputError("pictures", plan.pictures, remedy)
 
@@ -35,7 +35,12 @@ def measured_seconds(root: Path, model: str) -> float | None:
     return median(rates) if rates else None
 
 
-def _duration(seconds: float) -> str:
+def in_words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> in_words(50), in_words(7300), in_words(400_000)
+    ('50 seconds', '2 hours', '5 days')
+    """
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,0 +1,1 @@
+"""Many workers: studies and batches over the processes of one machine, or over a cluster."""
