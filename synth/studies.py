@@ -8,7 +8,7 @@ arguments give the same folder, so running a study again goes on where it stoppe
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from synth import __version__, presets
@@ -25,7 +24,7 @@ from synth.jobs import ExpansionSettings, Job, Result, Settings, check_whole, ne
 from synth.journal import NAME, Journal
 from synth.records.axes import Axis
 from synth.records.estimates import check_amount
-from synth.records.files import remedy_for, sweep_temporaries, write_atomically
+from synth.records.files import LOCK, claimed, sweep_temporaries, write_atomically
 from synth.records.pictures import is_intact
 from synth.records.plans import Plan, check_name, make_plan
 from synth.records.recording import Recorder
@@ -34,11 +33,14 @@ from synth.writing.prompts import Expansion
 
 if TYPE_CHECKING:
     import pandas
+    from PIL.Image import Image
 
     from synth.plots import NotebookFigure
 
 ROOT = "generated_images"
-LOCK = ".lock"
+
+Engine = Callable[..., Iterator[Result]]
+"""Renders jobs: called and answering as `synth.rendering.render`."""
 
 
 class Study:
@@ -122,8 +124,11 @@ class Study:
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
         return f"<Study {self.folder}: {counts}>"
 
-    def _render(self, how: dict[str, Any], progress: bool) -> None:
-        """Render what the journal lacks; finished rows survive whatever ends this."""
+    def missing(self) -> list[Job]:
+        """The jobs whose picture is not there, or not intact; what a killed process left is put in order first.
+
+        Whoever calls this, or `recording`, holds the study's lock (`claimed`).
+        """
         try:
             (self.folder / "images").mkdir(exist_ok=True)
         except FileExistsError:
@@ -133,19 +138,21 @@ class Study:
         with Journal(self.folder) as journal:
             journal.adopt()
             done = journal.done(is_intact)
-            missing = [job for job in self.jobs if job.key not in done]
-            if missing:
-                self._render_jobs(missing, journal, how, progress)
-            journal.export()
+        return [job for job in self.jobs if job.key not in done]
 
-    def _render_jobs(self, missing: list[Job], journal: Journal, how: dict[str, Any], progress: bool) -> None:
-        from synth.rendering import render  # here, because torch takes seconds and a finished study doesn't need it
+    @contextmanager
+    def recording(self) -> Iterator[Callable[[Result], None]]:
+        """Within the block, what keeps a result of one of `jobs`: its picture, then its row."""
+        with Journal(self.folder) as journal:
+            yield lambda result: journal.record(result, **self._facts[result.job.key])
 
-        facts = self._facts()
+    def _render(self, how: dict[str, Any], progress: bool, engine: Engine | None = None) -> None:
+        """Render what the journal lacks; finished rows survive whatever ends this."""
+        if missing := self.missing():
+            self._render_jobs(missing, how, progress, engine or _render_here)
+        self.export()
 
-        def write(result: Result) -> None:
-            journal.record(result, **facts[result.job.key])
-
+    def _render_jobs(self, missing: list[Job], how: dict[str, Any], progress: bool, engine: Engine) -> None:
         total = len(self.jobs)
         bar = tqdm(desc="rendering", unit=" pictures", total=total, initial=total - len(missing), disable=not progress)
 
@@ -154,15 +161,15 @@ class Study:
 
         pictures = kept(self.folder, missing[0])  # all jobs of a study are drawn over the same
         watched = show if progress else None
-        rendering = render(missing, strict=self.plan.strict, pictures=pictures, on_step=watched, **how)
+        rendering = engine(missing, strict=self.plan.strict, pictures=pictures, on_step=watched, **how)
         try:
-            with bar, Recorder(write) as recorder, closing(rendering) as results:
+            with bar, self.recording() as write, Recorder(write) as recorder, closing(rendering) as results:
                 for result in results:
                     recorder.put(result)
                     bar.set_postfix_str("", refresh=False)
                     bar.update()
         except KeyboardInterrupt:
-            safe = f"{len(journal.done())} of {total} pictures are safe in {self.folder}"
+            safe = f"{self.counts['done']} of {total} pictures are safe in {self.folder}"
             raise KeyboardInterrupt(f"Stopped: {safe}; run the same again to go on") from None
 
     def _check_rows(self) -> None:
@@ -173,6 +180,7 @@ class Study:
             remedy = "choose another name, or delete it"
             raise StudyError(f"{self.folder} holds {len(others)} pictures of another study; {remedy}")
 
+    @cached_property
     def _facts(self) -> dict[str, dict[str, Any]]:
         """By key, the columns of a row that neither its job nor its result knows."""
         written = self.expansion.model is not None
@@ -232,6 +240,7 @@ def study(
     mask: Given | None = None,
     yes: bool = False,
     progress: bool = True,
+    engine: Engine | None = None,
 ) -> Study:
     """Expand a phrase into `n` prompts, render each with every seed, and keep it all in a folder under `out`.
 
@@ -243,6 +252,7 @@ def study(
     axes: what else is varied, such as "guidance_scale=1,3,5" (synth.records.axes); every combination is rendered.
     source: a picture to draw over, resized and cut to the settings' size, with `settings.strength`; mask: a picture of
     the source's size that is white where it is drawn anew.
+    engine: what renders jobs in the place of this process, with the arguments and results of `synth.rendering.render`.
 
     Run again with the same arguments, it renders only what is missing or failed. A picture that cannot be made is a row
     with status "failed". Raises InputError, ModelError or StudyError before a model is loaded, StudyError also when the
@@ -257,12 +267,13 @@ def study(
     )  # fmt: skip
     root = check_root(out)
     check_amount(plan, root, yes)
-    _check_machine(device, dtype, batch_size)
+    plan.check_cells()
+    check_machine(device, dtype, batch_size)
     folder = root / (plan.folder_name if name is None else check_name(name))
-    with _claimed(folder):
-        found = _begin(folder, plan, device, progress)
-        keep(folder, pictures)
-        found._render({"device": device, "dtype": dtype, "batch_size": batch_size}, progress)
+    with claimed(folder):
+        with tqdm(desc="expanding", unit=" candidates", disable=not progress, leave=False, delay=0.1) as bar:
+            found = begin(folder, plan, pictures, device, lambda drawn: bar.update(drawn - bar.n))
+        found._render({"device": device, "dtype": dtype, "batch_size": batch_size}, progress, engine)
     return found
 
 
@@ -291,7 +302,7 @@ def delete_study(name: str, root: str | Path = ROOT) -> None:
     is_study = (folder / "plan.json").is_file() or (folder / NAME).is_file()
     if folder.is_symlink() or not is_study:
         raise StudyError(f"{folder} is no study and was not deleted; `synth study list` shows the studies")
-    with _claimed(folder):
+    with claimed(folder):
         for entry in folder.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -323,32 +334,14 @@ def check_root(out: str | Path) -> Path:
     return root
 
 
-def _check_machine(device: str, dtype: str, batch_size: int | None) -> None:
+def check_machine(device: str, dtype: str, batch_size: int | None) -> None:
+    """InputError for a device that is not there, an unknown number format, or a batch of none or of too many."""
     if batch_size is not None:
         check_whole("batch_size", batch_size, 1, 256)
     if (device, dtype) != ("auto", "auto"):
         from synth.models.devices import choose_device, choose_dtype  # here, because torch takes seconds
 
         choose_dtype(dtype, choose_device(device))
-
-
-@contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Hold the study's lock, which the system releases when its process dies, however it dies."""
-    lock = FileLock(folder / LOCK)
-    try:
-        folder.mkdir(exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StudyError(f"{folder} is in use by another process; wait for that one to finish") from None
-    except FileExistsError:
-        raise StudyError(f"{folder} is a file; choose another name") from None
-    except OSError as error:
-        raise StudyError(f"{folder} cannot be written ({error.strerror}); {remedy_for(str(error))}") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def check_place(folder: Path, plan: Plan) -> Study | None:
@@ -366,14 +359,27 @@ def check_place(folder: Path, plan: Plan) -> Study | None:
     return None
 
 
-def _begin(folder: Path, plan: Plan, device: str, progress: bool) -> Study:
-    """The study in `folder`, if it has this plan; a new one if there is none."""
-    if found := check_place(folder, plan):
-        if found.plan == plan:
-            return found
-        moved = Study(folder, plan, found.expansion, found.created)  # by models that lay elsewhere then
-        moved._write()
-        return moved
+def begin(
+    folder: Path,
+    plan: Plan,
+    pictures: Mapping[str, "Image"],
+    device: str = "auto",
+    progress: Callable[[int], None] | None = None,
+) -> Study:
+    """The study in `folder`, if it has this plan; a new one, expanded and with nothing rendered, if there is none.
+
+    The caller holds the folder's lock (`claimed`). pictures: what it is drawn over, as from
+    `synth.records.sources.drawn_over`. progress: called with the number of candidates that GPT-2 has drawn so far.
+    """
+    found = check_place(folder, plan) or _new(folder, plan, device, progress)
+    if found.plan != plan:  # by models that lay elsewhere then
+        found = Study(folder, plan, found.expansion, found.created)
+        found._write()
+    keep(folder, pictures)
+    return found
+
+
+def _new(folder: Path, plan: Plan, device: str, progress: Callable[[int], None] | None) -> Study:
     created = Study(folder, plan, _prompts(plan, device, progress), datetime.now(UTC).replace(microsecond=0))
     if (folder / NAME).exists():  # and its plan was lost
         created._check_rows()
@@ -381,7 +387,13 @@ def _begin(folder: Path, plan: Plan, device: str, progress: bool) -> Study:
     return created
 
 
-def _prompts(plan: Plan, device: str, progress: bool) -> Expansion:
+def _render_here(jobs: Sequence[Job], **how: Any) -> Iterator[Result]:
+    from synth.rendering import render  # here, because torch takes seconds and a finished study doesn't need it
+
+    return render(jobs, **how)
+
+
+def _prompts(plan: Plan, device: str, progress: Callable[[int], None] | None) -> Expansion:
     from synth.expansion import (  # here, because torch takes seconds and a list of studies needs none
         expand,
         own_prompts,
@@ -389,8 +401,7 @@ def _prompts(plan: Plan, device: str, progress: bool) -> Expansion:
 
     if plan.prompts:
         return own_prompts(plan.prompts, renderer=plan.model.name)
-    with tqdm(desc="expanding", unit=" candidates", disable=not progress, leave=False) as bar:
-        return expand(
-            plan.phrase, plan.n, seed=plan.seed, settings=plan.expansion, model=plan.expander.name,
-            renderer=plan.model.name, device=device, progress=lambda drawn: bar.update(drawn - bar.n),
-        )  # fmt: skip
+    return expand(
+        plan.phrase, plan.n, seed=plan.seed, settings=plan.expansion, model=plan.expander.name,
+        renderer=plan.model.name, device=device, progress=progress,
+    )  # fmt: skip

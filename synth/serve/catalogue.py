@@ -1,0 +1,98 @@
+"""The models that the service offers: what clients call them, and where they lie. Nothing else reaches a loader."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synth import presets
+from synth.errors import InputError, ModelError
+from synth.jobs import Settings, nearest
+
+DEFAULT = ("vignettes", "vignettes-gpt2")
+ALL = "presets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A model that clients may name.
+
+    kind: "renderer" or "expander". source: the preset or path that the server's owner chose, which clients never see.
+    present: whether it can be used without the network, which the service does not touch.
+    settings: what a renderer is advised to be used with, by speed (`synth.presets.SPEEDS`).
+    """
+
+    name: str
+    kind: str
+    source: str
+    licence: str
+    about: str
+    present: bool
+    settings: Mapping[str, Settings] = field(default_factory=dict)
+
+
+class Catalogue:
+    """The offers by their names.
+
+    names: of presets, or NAME=PATH, as "champion=best" for what `synth train best --out best` wrote; "presets" stands
+    for every renderer and expander that has a name. InputError or ModelError where one of them cannot be offered.
+    """
+
+    def __init__(self, names: Sequence[str] = DEFAULT) -> None:
+        offers = [offer for name in names for offer in _offers(name)]
+        self.offers = {offer.name: offer for offer in offers}
+
+    def source(self, name: str, kind: str) -> str:
+        """What to load for a name; InputError if that is no present model of the kind on this server's list."""
+        offered = [offer.name for offer in self.offers.values() if offer.kind == kind]
+        field = "model" if kind == "renderer" else kind
+        if name not in offered:
+            hint = (
+                f"did you mean {nearest(name, offered)!r}? One of: {', '.join(offered)}" if offered else "leave it out"
+            )
+            raise InputError(field, name, hint)
+        if not self.offers[name].present:
+            raise InputError(field, name, "its weights are not on this server: ask its owner to download them")
+        return self.offers[name].source
+
+
+def _offers(name: str) -> list[Offer]:
+    if name == ALL:
+        return [_of_preset(item) for item in presets.PRESETS.values() if item.kind in ("renderer", "expander")]
+    called, equals, path = name.partition("=")
+    if equals:
+        return [_of_path(called, path)]
+    preset = presets.PRESETS.get(name)
+    if preset is None or preset.kind not in ("renderer", "expander"):
+        raise InputError("models", name, "give names of renderers and expanders (`synth models`), or NAME=PATH")
+    return [_of_preset(preset)]
+
+
+def _of_preset(preset: presets.Preset) -> Offer:
+    return Offer(
+        name=preset.name, kind=preset.kind, source=preset.name, licence=preset.licence, about=preset.about,
+        present=presets.is_present(preset), settings=_settings(preset.name, preset.kind),
+    )  # fmt: skip
+
+
+def _of_path(name: str, path: str) -> Offer:
+    if not name or not Path(path).exists():
+        raise InputError("models", f"{name}={path}", "give NAME=PATH with a folder or file that exists")
+    source, kind = str(Path(path).resolve()), _kind(Path(path))
+    presets.resolve(source, kind)
+    about = f"a {kind} of this server's owner"
+    return Offer(
+        name=name, kind=kind, source=source, licence="", about=about, present=True, settings=_settings(source, kind)
+    )  # fmt: skip
+
+
+def _settings(source: str, kind: str) -> dict[str, Settings]:
+    return {speed: presets.advised(source, speed) for speed in presets.SPEEDS} if kind == "renderer" else {}
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "renderer" if (path / "model_index.json").is_file() else "expander"
+    try:
+        return "expander" if presets.base_of(path, "expander") else "renderer"
+    except ModelError:
+        return "renderer"
