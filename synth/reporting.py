@@ -121,6 +121,7 @@ def _main_request(path: Path, known: Mapping[str, Parameter], given: dict[str, A
         raise InputError("phrase", phrase, "give a phrase or a list of prompts, not both")
     values = check_parameters(given, known)
     every = {parameter.name: parameter.default for parameter in known.values()} | values
+    _check_content(every.pop("content_clip"), every.pop("content_concepts"))
     arguments = study_arguments(**every)
     root, agreed = Path(arguments.pop("out")), arguments.pop("yes")
     chosen, _ = arguments.pop("name"), arguments.pop("device")
@@ -132,6 +133,16 @@ def _main_request(path: Path, known: Mapping[str, Parameter], given: dict[str, A
     folder = check_root(root) / (chosen or plan.folder_name)
     check_place(folder, plan)
     return Request(path, values, folder, plan)
+
+
+def _check_content(clip: str, concepts: str) -> None:
+    """What the notebook checks too, but here before a kernel starts."""
+    if clip:
+        from synth.audit.content import check_checker  # here, because torch takes seconds
+
+        check_checker(clip, concepts or None)
+    elif concepts:
+        raise InputError("content_concepts", concepts, "name the CLIP that looks for them, content_clip, too")
 
 
 def make(request: Request, *, progress: bool = True) -> Report:

@@ -25,7 +25,10 @@ HEAVY = {"torch", "diffusers", "transformers", "pandas", "matplotlib"}
 # Needed by libraries or people, not by our code.
 PLUGINS = {"ipykernel", "jupyter"}
 # Imported where they are needed, and asked for by name: they come with an extra.
-OPTIONAL = {"boto3", "botocore", "datasets", "mlflow", "sagemaker"}
+OPTIONAL = {
+    "boto3", "botocore", "datasets", "dvc", "fastapi", "fsspec", "httpx", "mlflow", "prometheus_client", "pydantic",
+    "ray", "sagemaker", "starlette", "uvicorn",
+}  # fmt: skip
 
 
 def name_of(path: Path) -> str:

@@ -13,7 +13,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from synth import __version__
-from synth.cli import compare, explain, measure, models, pictures, reports, slides, train, vignettes
+from synth.cli import (
+    audit,
+    compare,
+    edit,
+    explain,
+    measure,
+    models,
+    pictures,
+    reports,
+    serve,
+    slides,
+    train,
+    vignettes,
+)
 from synth.cli.parsing import Parser, UsageError, nearest_option
 from synth.errors import SynthError
 from synth.jobs import check_choice
@@ -35,8 +48,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "slides": (),
     "measure": (),
     "votes": measure.VOTES,
+    "audit": audit.ACTIONS,
+    "edit": edit.ACTIONS,
     "vignettes": ("sheet", "dataset", "showcase", "evaluate"),
     "train": train.ACTIONS,
+    "serve": (),
     "models": (),
     "doctor": (),
 }
@@ -75,7 +91,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"synth {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (reports, pictures, compare, explain, slides, measure, vignettes, train, models):
+    for module in (reports, pictures, compare, explain, slides, measure, audit, edit, vignettes, train, serve, models):
         module.register(commands)
     return parser
 
@@ -89,12 +105,17 @@ def _run(words: list[str]) -> int:
 
 
 def _spelled_out(words: list[str]) -> list[str]:
-    """The words with `run` added to `study "a phrase of several words"`; InputError for a command that there isn't."""
+    """The words with what may be left out: `run` in `study "several words"`, `paint` in `edit photo.png`.
+
+    InputError for a command that there isn't.
+    """
     for depth, choices in enumerate((tuple(COMMANDS), COMMANDS.get(words[0], ()) if words else ())):
         if depth >= len(words) or words[depth].startswith("-") or not choices:
             break
         if words[0] == "study" and depth == 1 and len(words[1].split()) > 1:
             return ["study", "run", *words[1:]]
+        if words[0] == "edit" and depth == 1 and "." in words[1]:
+            return ["edit", "paint", *words[1:]]
         check_choice("command", words[depth], choices)
     return words
 

@@ -6,11 +6,14 @@ import argparse
 import inspect
 import re
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synth.errors import InputError
 from synth.jobs import SCHEDULERS, ExpansionSettings, Settings
 from synth.layout.parameters import Parameter
+
+if TYPE_CHECKING:
+    from synth.studies import Study
 
 METAVARS = {"str": "TEXT", "int": "N", "float": "X"}
 
@@ -26,6 +29,7 @@ COMMON = {
     "device": ("str", "DEVICE", "auto, cuda, cuda:N, mps or cpu (default: auto)"),
     "dtype": ("str", "DTYPE", "auto, float32, float16 or bfloat16 (default: auto)"),
     "batch_size": ("int", "N", "pictures computed together (default: by memory)"),
+    "speed": ("str", "NAME", "exact, quality or fast: which settings of the model are taken (default: quality)"),
     "strict": ("bool", None, "identical pixels whatever the batch size and order"),
     "source": ("str", "PICTURE", "draw over this picture, with --strength; it is cut to the size of the pictures"),
     "mask": ("str", "PICTURE", "of the source's size: draw anew only where this is white"),
@@ -56,6 +60,7 @@ def add_common(parser: argparse.ArgumentParser, *names: str) -> None:
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of Settings, and --size for two of them."""
     group = parser.add_argument_group("how to render", "what is not given is as advised for the model")
+    _add(group, KNOWN["speed"], *COMMON["speed"][1:])
     _add_fields(group, Settings)
     group.add_argument("--size", metavar="WIDTHxHEIGHT", help="width and height at once, such as 768 or 768x512")
 
@@ -87,6 +92,13 @@ def values(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: text for name, text in vars(arguments).items() if name in KNOWN and text is not None}
     typed = {name: _typed(KNOWN[name], text) for name, text in given.items()} | _size(arguments)
     return typed | ({"loras": arguments.lora} if getattr(arguments, "lora", None) else {})
+
+
+def open_study(arguments: argparse.Namespace) -> "Study":
+    """The study that the arguments `study` and `out` name; StudyError where there is none."""
+    from synth.studies import ROOT, Study
+
+    return Study.open(arguments.study, arguments.out or ROOT)
 
 
 def _typed(parameter: Parameter, text: Any) -> Any:

@@ -104,6 +104,11 @@ class Plan:
             )
         return jobs
 
+    def check_cells(self) -> None:
+        """InputError where a cell cannot be, as far as can be told before GPT-2 wrote the prompts."""
+        if self.axes and (self.prompts or not self.expansion.template):
+            replace(self, seeds=self.seeds[:1]).jobs(self.prompts or [self.phrase])
+
     def coordinates(self, prompts: int) -> list[dict[str, Any]]:
         """Where each of `jobs` lies: prompt_index, seed, and the label on each axis; the same order."""
         return [

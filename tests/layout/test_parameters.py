@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from synth.errors import InputError
 from synth.jobs import ExpansionSettings, Settings
 from synth.layout.parameters import Parameter, check_parameters, declared, parse_lora, parse_parameters, study_arguments
+from synth.presets import advised
 from synth.reporting import MAIN, notebook_path
 
 KNOWN = declared(notebook_path(MAIN))
@@ -87,7 +88,8 @@ def test_texts_that_do_not_fit_are_errors(name, text):
 
 def test_settings_are_those_given_and_otherwise_the_models():
     arguments = study_arguments(**DEFAULTS | {"steps": 7, "diversity": 0.9, "banned_words": ["fog"]})
-    assert arguments["settings"] == Settings(steps=7)
+    assert arguments["settings"] == advised("vignettes").but(steps=7)
+    assert study_arguments(**DEFAULTS | {"speed": "exact"})["settings"] == Settings()
     assert arguments["expansion"] == ExpansionSettings(diversity=0.9, banned_words=("fog",))
     assert study_arguments(**DEFAULTS | {"model": "sd2"})["settings"].width == 768
 
