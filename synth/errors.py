@@ -11,6 +11,8 @@ SynthError
 Each message is one sentence or two a user can act on; the command line prints it without a traceback and exits with 2.
 """
 
+LONGEST = 250  # characters of a value that are shown: a path is told whole
+
 
 class SynthError(Exception):
     """Base of all errors that are meant for the user's eyes."""
@@ -26,9 +28,12 @@ class InputError(SynthError, ValueError):
     def __init__(self, field: str, value: object, remedy: str) -> None:
         self.field, self.value, self.remedy = field, value, remedy
         shown = repr(value)
-        if len(shown) > 80:
-            shown = f"{shown[:60]}... ({len(shown):,} characters)"
+        if len(shown) > LONGEST:
+            shown = f"{shown[: LONGEST - 50]}... ({len(shown):,} characters)"
         super().__init__(f"{field}: {shown} cannot be used; {remedy}")
+
+    def __reduce__(self) -> tuple:
+        return InputError, (self.field, self.value, self.remedy)  # workers send it to the process that asked
 
 
 class ModelError(SynthError):

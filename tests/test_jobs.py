@@ -1,4 +1,5 @@
 import json
+import pickle
 import string
 from dataclasses import replace
 
@@ -192,3 +193,9 @@ def test_seeds_are_whole_numbers_of_63_bits(seed):
 def test_a_description_that_is_no_job_is_refused(damage):
     with pytest.raises(InputError):
         Job.from_dict(damage(a_job().as_dict()))
+
+
+def test_an_input_error_that_a_worker_sent_says_the_same():
+    error = pickle.loads(pickle.dumps(InputError("steps", 0, "use 1 or more")))
+    assert (error.field, error.value, error.remedy) == ("steps", 0, "use 1 or more")
+    assert str(error) == "steps: 0 cannot be used; use 1 or more"

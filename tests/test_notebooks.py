@@ -1,6 +1,7 @@
 """The notebooks as they are committed: sources only, parameters papermill and Colab understand, the right badge."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -83,7 +84,11 @@ def test_addresses_that_colab_cannot_open_get_no_badge():
 def run_papermill(output: Path, *arguments: str, notebook: str = "1_expand_and_render") -> subprocess.CompletedProcess:
     source = str(ROOT / "notebooks" / f"{notebook}.ipynb")
     command = [sys.executable, "-m", "papermill", source, str(output), "-k", "python3", "--no-progress-bar"]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=output.parent, timeout=550)
+    notes, path = output.with_name("outbound"), os.pathsep.join([f"{ROOT}/tests/guard", os.environ["PYTHONPATH"]])
+    how = {"cwd": output.parent, "env": os.environ | {"PYTHONPATH": path, "GUARD": str(notes)}, "timeout": 550}
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, **how)
+    assert notes.read_text() == "", "something was looked for outside this machine"
+    return done
 
 
 def test_plain_papermill_refuses_a_phrase_that_it_made_a_number(tmp_path):

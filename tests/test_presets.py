@@ -48,8 +48,8 @@ def test_a_speed_changes_how_a_picture_is_drawn_and_nothing_of_what_it_shows():
     exact, quality, fast = (advised("vignettes", speed) for speed in SPEEDS)
     assert advised("vignettes") == quality
     assert len({exact, quality, fast}) == 3
-    drawn = ("negative_prompt", "guidance_scale", "width", "height", "postprocess", "strength")
-    for name in drawn:
+    shown = ("negative_prompt", "width", "height", "postprocess", "strength")
+    for name in shown:
         assert len({getattr(settings, name) for settings in (exact, quality, fast)}) == 1
     assert fast.steps < quality.steps < exact.steps
     for settings in (quality, fast):

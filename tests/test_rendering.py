@@ -233,6 +233,20 @@ def test_nan_is_never_a_picture(sd, tmp_path, dtype):
     assert result.dtype == "float32"
 
 
+def test_nan_latents_of_one_picture_fail_that_picture_alone(sd):
+    jobs = [job(sd, seed=seed) for seed in range(4)]
+
+    def spoil(found, step, steps, latents) -> None:
+        for row, one in zip(latents, found, strict=True):
+            if one.seed == 2 and step == 1:
+                row[0, 0, 0] = float("nan")
+
+    results, whole = by_job(render(jobs, on_step=spoil)), by_job(render(jobs))
+    assert [results[one.key].error for one in jobs] == ["", "", NOT_FINITE, ""]
+    for one in jobs[:2] + jobs[3:]:
+        assert results[one.key].image.tobytes() == whole[one.key].image.tobytes()
+
+
 def test_black_is_never_a_picture(sd, tmp_path):
     model = broken(sd, tmp_path / "black", "vae", lambda weights: weights["decoder.layers.18.bias"].fill_(-99.0))
     (result,) = render([job(model)])
@@ -243,10 +257,11 @@ class Memory:
     """Fails like the CPU allocator once the UNet is given more than so many rows."""
 
     def __init__(self, rows: int) -> None:
-        self.rows = rows
+        self.rows, self.refused = rows, set()
 
     def __call__(self, _module, args) -> None:
         if len(args[0]) > self.rows:
+            self.refused.add(len(args[0]))
             torch.empty(2**58, dtype=torch.uint8)
 
 
@@ -255,21 +270,27 @@ def short_of_memory(sd):
     """Limit how many rows (twice the pictures) the model takes at once."""
     hooks = []
 
-    def limit(rows: int) -> None:
-        hooks.append(load(sd, "cpu", "float32").unet.register_forward_pre_hook(Memory(rows)))
+    def limit(rows: int) -> Memory:
+        memory = Memory(rows)
+        hooks.append(load(sd, "cpu", "float32").unet.register_forward_pre_hook(memory))
+        return memory
 
     yield limit
     for hook in hooks:
         hook.remove()
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(sd, short_of_memory):
+@pytest.mark.parametrize(("fits", "fail"), [(4, {8}), (2, {8, 4}), (1, {8, 4, 2})])
+def test_out_of_memory_halves_the_batch_and_goes_on(sd, short_of_memory, fits, fail):
     jobs = [job(sd, seed=seed) for seed in range(10)]
     expected = by_job(render(jobs))
-    short_of_memory(rows=6)
+    memory = short_of_memory(rows=2 * fits)
     results = list(render(jobs, batch_size=8))
+    assert memory.refused == {2 * size for size in fail}
     assert [result.job for result in results] == jobs
-    assert all(result.status == "done" and result.batch_size <= 2 and result.notes == (HALVED,) for result in results)
+    assert all(
+        result.status == "done" and result.batch_size <= fits and result.notes == (HALVED,) for result in results
+    )
     assert max(difference(result.image, expected[result.job.key].image) for result in results) <= 1
 
 

@@ -216,7 +216,7 @@ def test_a_file_where_the_pictures_belong_is_told(own, tmp_path):
         picture.unlink()
     (first.folder / "images").rmdir()
     (first.folder / "images").write_text("precious")
-    with pytest.raises(StudyError, match="images is a file where the pictures belong"):
+    with pytest.raises(StudyError, match="images is a file where a folder belongs"):
         own(name="mine")
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.jobs import content_key
-from synth.records.files import write_atomically
-from synth.records.outputs import made_folder
+from synth.records.files import made_folder, write_atomically
 from synth.records.plans import slug
 from synth.studies import Study
 

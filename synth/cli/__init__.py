@@ -20,6 +20,7 @@ from synth.cli import (
     explain,
     measure,
     models,
+    page,
     pictures,
     reports,
     serve,
@@ -34,6 +35,9 @@ from synth.jobs import check_choice
 INTERRUPTED = "interrupted; run the same command again to go on"
 PATIENCE = 10.0  # seconds; a launcher ends all processes within one of the first failure
 
+MODULES = (
+    reports, pictures, compare, explain, slides, measure, audit, edit, vignettes, train, page, serve, models,
+)  # fmt: skip
 COMMANDS: dict[str, tuple[str, ...]] = {
     "report": (),
     "notebook": (),
@@ -52,6 +56,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "edit": edit.ACTIONS,
     "vignettes": ("sheet", "dataset", "showcase", "evaluate"),
     "train": train.ACTIONS,
+    "page": (),
     "serve": (),
     "models": (),
     "doctor": (),
@@ -91,7 +96,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"synth {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (reports, pictures, compare, explain, slides, measure, audit, edit, vignettes, train, serve, models):
+    for module in MODULES:
         module.register(commands)
     return parser
 

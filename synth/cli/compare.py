@@ -25,7 +25,7 @@ def register(commands: Any) -> None:
         "synth compare one.png other.png --to both.html",
     )  # fmt: skip
     parser.add_argument("what", nargs="*", metavar="PHRASE | A B", help="a phrase, or two studies or two PNGs")
-    axis = "such as steps=5,10,20 or steps=10:50:10; any setting, size, model, lora_weight, prompt_part, seed or prompt"
+    axis = "such as steps=5,10,20 or steps=10:50:10; any setting, size, speed, model, prompt_part, seed or prompt"
     parser.add_argument("--x", metavar="AXIS", help=f"what varies from left to right, {axis} (default: seed)")
     parser.add_argument("--y", metavar="AXIS", help="what varies down the page (default: the prompts, or seeds of one)")
     parser.add_argument("--pages", metavar="AXIS", help="what varies from page to page")

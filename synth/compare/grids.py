@@ -5,7 +5,8 @@ from pathlib import Path
 
 from synth.compare.sweeps import Sweep
 from synth.plots import NotebookFigure, image_grids
-from synth.records.outputs import made_folder, save
+from synth.records.files import made_folder
+from synth.records.outputs import save
 
 
 def grids(made: Sweep, *, most_pages: int = 20) -> Iterator[NotebookFigure]:

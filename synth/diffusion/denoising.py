@@ -16,6 +16,7 @@ from synth.jobs import Job, Settings
 from synth.models.families import StableDiffusion, StableDiffusionXLPipeline
 
 UNGUIDED = Settings(guidance_scale=1.0)  # of padding
+CACHED = 2**17  # bytes: of one channel of all pictures that a CPU decodes together
 
 OnStep = Callable[[Sequence[Job], int, int, torch.Tensor], None]
 OnPredict = Callable[[Course, torch.Tensor], None]
@@ -88,8 +89,18 @@ def decode(pipeline: StableDiffusion, latents: torch.Tensor) -> torch.Tensor:
         latents = latents * std / vae.config.scaling_factor + mean
     else:
         latents = latents / vae.config.scaling_factor
-    pictures = vae.decode(latents, return_dict=False)[0]
+    parts = latents.split(_decoded_together(pipeline, latents))
+    pictures = torch.cat([vae.decode(part, return_dict=False)[0] for part in parts])
     return (pictures * 0.5 + 0.5).clamp(0, 1).float().cpu()
+
+
+def _decoded_together(pipeline: StableDiffusion, latents: torch.Tensor) -> int:
+    """How many rows a decoder takes at once: on a CPU few, as layers that outgrow its caches take twice as long."""
+    if latents.device.type != "cpu":
+        return len(latents)
+    height, width = latents.shape[-2:]
+    channel = height * width * pipeline.vae_scale_factor**2 * latents.element_size()
+    return max(1, CACHED // channel)
 
 
 class _Guide:

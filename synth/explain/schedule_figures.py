@@ -90,7 +90,7 @@ def visits_of(found: Mapping[str, Sequence[float]], total: int) -> NotebookFigur
     return figure
 
 
-def errors_figure(table: pd.DataFrame) -> NotebookFigure:
+def errors_figure(table: pd.DataFrame, title: str = "How far from very many steps?") -> NotebookFigure:
     """The error of `synth.explain.schedules.errors` over the steps, a line for each way; tables may be concatenated.
 
     Bars are 95% intervals over the seeds, each of which counts with the mean over its prompts (Student's).
@@ -109,7 +109,7 @@ def errors_figure(table: pd.DataFrame) -> NotebookFigure:
         ticks = sorted(table["steps"].unique())
         axes.set_xticks(ticks, [f"{tick}" for tick in ticks])
         axes.minorticks_off()
-        set_title(axes, "How far from very many steps?", f"{_bars(table)}; 0 is the picture of the reference")
+        set_title(axes, title, f"{_bars(table)}; 0 is the picture of the reference")
         if len(ways) > 1:
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -8,7 +8,7 @@ from PIL import Image
 from synth.errors import StudyError
 from synth.jobs import Job, check_whole
 from synth.journal import Journal
-from synth.records.outputs import made_folder
+from synth.records.files import made_folder
 from synth.records.pictures import read_picture
 from synth.records.sources import kept
 from synth.studies import Study

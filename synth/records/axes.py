@@ -12,7 +12,8 @@ from synth.errors import InputError
 from synth.jobs import Job, ModelRef, Settings, check_choice
 
 SETTINGS = {item.name: item.type for item in fields(Settings)}
-OTHERS = ("size", "model", "lora_weight", "prompt_part")
+OTHERS = ("size", "model", "lora_weight", "prompt_part", "speed")
+OF_A_SPEED = ("scheduler", "steps", "guidance_scale", "guidance_interval", "precision")
 NAMES = (*SETTINGS, *OTHERS)
 EXAMPLES = 'guidance_scale=1,3,5 steps=10:50:10 scheduler=ddim,euler negative_prompt="none | blurry"'
 NOTHING = "none"  # how an empty text is written
@@ -26,13 +27,14 @@ Value = str | int | float
 class Axis:
     """A name of NAMES, and at least two different values.
 
-    models: what the values of the axis "model" stand for, in their order. Of the axis "prompt_part" the first value is
-    what the others take the place of.
+    models: what the values of the axis "model" stand for, in their order; settings: the same for "speed", which changes
+    OF_A_SPEED and leaves the rest. Of the axis "prompt_part" the first value is what the others take the place of.
     """
 
     name: str
     values: tuple[Value, ...]
     models: tuple[ModelRef, ...] = ()
+    settings: tuple[Settings, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -46,7 +48,7 @@ class Axis:
             raise InputError("axis", text, f"give a name and its values, as in {EXAMPLES}")
         if name not in NAMES:
             check_choice("axis", name, NAMES)
-        kind = {"lora_weight": float, "size": str, "model": str, "prompt_part": str}.get(name) or SETTINGS[name]
+        kind = {"lora_weight": float}.get(name) or SETTINGS.get(name, str)
         return cls(name, tuple(parse_values(name, values, kind)))
 
     def __post_init__(self) -> None:
@@ -56,6 +58,11 @@ class Axis:
             if times > 1:
                 raise InputError(self.name, label, "give each value of an axis once")
         self._check()
+
+    def identity(self) -> list[Any]:
+        """What decides the key of a plan that has it, ready for JSON."""
+        known = [self.name, self.values, [model.identity() for model in self.models]]
+        return [*known, [item.identity() for item in self.settings]] if self.settings else known
 
     def label(self, place: int) -> str:
         """How the value at a place is written beside the pictures."""
@@ -69,6 +76,9 @@ class Axis:
             return self._with_part(job, str(value))
         if self.name == "model":
             return replace(job, model=self.models[place])
+        if self.name == "speed":
+            advised = self.settings[place]
+            return replace(job, settings=job.settings.but(**{name: getattr(advised, name) for name in OF_A_SPEED}))
         if self.name == "lora_weight":
             loras = tuple((name, float(value)) for name, _ in job.model.loras)
             return replace(job, model=replace(job.model, loras=loras))

@@ -38,6 +38,17 @@ def _write_beside(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def made_folder(folder: Path) -> Path:
+    """The folder, made if need be within one that is there; StudyError where a file has its name, or it cannot be."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise StudyError(f"{folder} is a file where a folder belongs; remove it") from None
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be made ({error.strerror}); {remedy_for(str(error))}") from error
+    return folder
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` survive a power cut. Windows offers no such call, and needs none."""
     if os.name != "posix":
@@ -55,7 +66,7 @@ def remedy_for(message: str) -> str:
         return "free some space and run the same command again: every finished picture is safe"
     if "locked" in message:
         return "another process is using it: wait for that one to finish"
-    return "choose a folder that exists and that you may write to"
+    return "choose a folder that exists and that you may write to, on a disk that has room"
 
 
 @contextmanager

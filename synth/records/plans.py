@@ -67,7 +67,7 @@ class Plan:
             "settings": self.settings.identity(),
             "model": self.model.identity(),
             "expander": self.expander and self.expander.identity(),
-            "axes": [[axis.name, axis.values, [model.identity() for model in axis.models]] for axis in self.axes],
+            "axes": [axis.identity() for axis in self.axes],
         }
         return content_key({name: part for name, part in parts.items() if part or name not in LATER})
 
@@ -181,7 +181,7 @@ def make_plan(
         expander=None if own else presets.resolve(expander, "expander"),
         expansion=None if own else expansion,
         strict=check_flag("strict", strict),
-        axes=tuple(_pinned(axis, tuple(loras)) for axis in check_axes(axes)),
+        axes=tuple(_pinned(axis, model, tuple(loras)) for axis in check_axes(axes)),
         source=source,
         mask=mask,
     )
@@ -219,16 +219,22 @@ def _work(job: Job) -> int:
 
 
 def _axis(data: dict[str, Any]) -> Axis:
-    return Axis(data["name"], tuple(data["values"]), tuple(_model(model) for model in data["models"]))
+    settings = (Settings(**item) for item in data.get("settings", ()))
+    return Axis(data["name"], tuple(data["values"]), tuple(map(_model, data["models"])), tuple(settings))
 
 
-def _pinned(axis: Axis, loras: tuple[tuple[str, float], ...]) -> Axis:
-    """The axis with what pins its models; InputError for weights of LoRAs without any."""
+def _pinned(axis: Axis, model: str, loras: tuple[tuple[str, float], ...]) -> Axis:
+    """The axis with what its models and speeds stand for; InputError for weights of LoRAs without any."""
     if axis.name == "lora_weight" and not loras:
         raise InputError("lora_weight", axis.values, "give the LoRA too (--lora)")
-    if axis.name != "model":
-        return axis
-    return replace(axis, models=tuple(presets.resolve(str(name), "renderer", loras=loras) for name in axis.values))
+    if axis.name == "model":
+        return replace(axis, models=tuple(presets.resolve(str(name), "renderer", loras=loras) for name in axis.values))
+    if axis.name == "speed":
+        settings = tuple(presets.advised(model, str(name)) for name in axis.values)
+        if len(set(settings)) < len(settings):
+            raise InputError("speed", axis.values, "nobody measured speeds of this model: vary steps or scheduler")
+        return replace(axis, settings=settings)
+    return axis
 
 
 def _check_prompts(phrase: str | None, prompts: Sequence[str] | None) -> tuple[str, ...]:

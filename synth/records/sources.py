@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from synth.errors import InputError, StudyError
 from synth.jobs import Job, Settings
-from synth.records.files import write_atomically
+from synth.records.files import made_folder, write_atomically
 from synth.records.pictures import DAMAGE, pixel_digest
 
 FOLDER = "sources"
@@ -113,7 +113,7 @@ def keep(folder: Path, pictures: Mapping[str, Image.Image]) -> None:
     for digest, picture in pictures.items():
         path = source_path(folder, digest)
         if not path.is_file():
-            path.parent.mkdir(exist_ok=True)
+            made_folder(path.parent)
             buffer = io.BytesIO()
             picture.save(buffer, "PNG")
             write_atomically(path, buffer.getvalue())

@@ -55,7 +55,7 @@ def store_study(url: str, crew: Crew, *, progress: bool = True, **arguments: Any
     begun = study(**arguments, progress=progress, engine=_nothing)
     how = {name: arguments[name] for name in ("device", "dtype", "batch_size") if name in arguments}
     task = _Storing(store, how | {"strict": begun.plan.strict, "pictures": kept(begun.folder, begun.jobs[0])})
-    there, facts = store.names("rows"), begun._facts
+    there, facts = store.names("rows"), begun.facts
     missing = [part for name, part in _parts(begun).items() if name + DONE not in there]
     counts = {"done": len(begun.jobs) - sum(map(len, missing)), "failed": 0}
     items = [[(job, facts[job.key]) for job in part] for part in missing]

@@ -22,6 +22,7 @@ from synth.serve import problems
 from synth.serve.answers import Drawn, Expanded, Heat, Measured, Offered, State, Uploaded
 from synth.serve.asks import ExpandAsk, MeasureAsk, RenderAsk, StudyAsk
 from synth.serve.bodies import Bounded
+from synth.serve.departures import Departures
 from synth.serve.events import Event, Mailbox
 from synth.serve.keys import Keys
 from synth.serve.metrics import Counted
@@ -60,6 +61,7 @@ def create_app(service: Service, keys: Keys) -> FastAPI:
     )  # fmt: skip
     app.state.service, app.state.keys = service, keys
     problems.install(app, service.root)
+    app.add_middleware(Departures)
     app.add_middleware(Counted, metrics=service.metrics)
     app.add_middleware(Bounded, most=service.limits.body_bytes, larger={UPLOADS: service.limits.upload_bytes})
     for add in (_add_health, _add_models, _add_asking, _add_following, _add_fetching, _add_more):

@@ -140,8 +140,8 @@ def plan_of(ask: StudyAsk | RenderAsk, catalogue: Catalogue, source: Path | None
 
 
 def _axis(text: str) -> Axis:
-    """An axis of settings or of a part of the prompt: what names models is not taken from clients."""
+    """An axis of settings, speeds or a part of the prompt: what names models is not taken from clients."""
     axis = Axis.parse(text)
-    if axis.name not in (*SETTINGS, "size", "prompt_part"):
-        raise InputError("axis", axis.name, "vary a setting, size or prompt_part")
+    if axis.name not in (*SETTINGS, "size", "prompt_part", "speed"):
+        raise InputError("axis", axis.name, "vary a setting, size, speed or prompt_part")
     return axis

@@ -1,5 +1,6 @@
 """What went wrong, as problem details (RFC 9457): one sentence, the same that the command line prints."""
 
+import errno
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from starlette.exceptions import HTTPException
 from synth.errors import InputError, StudyError, SynthError
 
 MEDIA_TYPE = "application/problem+json"
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+log = logging.getLogger("synth.serve")
 UNEXPECTED = "something went wrong here that is not your fault; the server's log says what"
 
 
@@ -67,13 +70,20 @@ def install(app: FastAPI, root: Path) -> None:
     def of_validation(request: Request, error: Exception) -> JSONResponse:
         return _answer(422, _sentence(error.errors()))
 
+    def of_system(request: Request, error: Exception) -> JSONResponse:
+        if error.errno not in DISK:
+            return of_anything(request, error)
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return _answer(507, f"the server's disk cannot be used ({error.strerror}); ask again when that is put right")
+
     def of_anything(request: Request, error: Exception) -> JSONResponse:
-        logging.getLogger("synth.serve").error("%s %s", request.method, request.url.path, exc_info=error)
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
         return _answer(500, UNEXPECTED)
 
     app.add_exception_handler(SynthError, of_synth)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(OSError, of_system)
     app.add_exception_handler(Exception, of_anything)
 
 

@@ -5,6 +5,7 @@ the two, however the server dies.
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from synth.records.plans import Plan
 
 OPENING, WAITING, DONE, FAILED, CANCELLED = "opening", "waiting", "done", "failed", "cancelled"
 UNFINISHED = (OPENING, WAITING)
+log = logging.getLogger("synth.serve")
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -63,6 +65,7 @@ class Queue:
     def __init__(self, path: Path, most: int, share: int) -> None:
         self.path, self.most, self.share = path, most, share
         self._lock = Lock()
+        self._unwritten: dict[tuple[str, str], Entry] = {}
         with self._guarded():
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
             self._database.row_factory = sqlite3.Row
@@ -77,28 +80,33 @@ class Queue:
     def add(self, entry: Entry) -> tuple[Entry, bool]:
         """Accept a request: it, and whether it is new; one that has ended begins anew. Raises TooMany."""
         entry = replace(entry, left=entry.plan.pictures, created=datetime.now(UTC).isoformat(timespec="seconds"))
-        with self._lock, self._guarded(), self._transaction():
-            present = self._found(entry.client, entry.study)
-            if present is not None and present.state in UNFINISHED:
-                return present, False
-            if present is not None:
-                entry = replace(entry, created=present.created)
-            if self._left() + entry.left > self.most or self._left(entry.client) + entry.left > self.share:
-                raise TooMany
-            values = _row(entry)
-            names = ", ".join(values)
-            marks = ", ".join(f":{name}" for name in values)
-            self._database.execute(f"INSERT OR REPLACE INTO requests ({names}) VALUES ({marks})", values)
+        with self._lock, self._guarded():
+            self._write_down()
+            with self._transaction():
+                present = self._found(entry.client, entry.study)
+                if present is not None and present.state in UNFINISHED:
+                    return present, False
+                if present is not None:
+                    entry = replace(entry, created=present.created)
+                if self._left() + entry.left > self.most or self._left(entry.client) + entry.left > self.share:
+                    raise TooMany
+                values = _row(entry)
+                names = ", ".join(values)
+                marks = ", ".join(f":{name}" for name in values)
+                self._database.execute(f"INSERT OR REPLACE INTO requests ({names}) VALUES ({marks})", values)
         return entry, True
 
     def change(self, entry: Entry, state: str, left: int, reason: str = "") -> Entry:
-        """Note what has become of a request."""
-        with self._lock, self._guarded():
-            self._database.execute(
-                "UPDATE requests SET state = ?, left = ?, reason = ? WHERE client = ? AND study = ?",
-                (state, left, reason, entry.client, entry.study),
-            )
-        return replace(entry, state=state, left=left, reason=reason)
+        """Note what has become of a request. What a full disk does not take is remembered, and written down later."""
+        entry = replace(entry, state=state, left=left, reason=reason)
+        with self._lock:
+            self._unwritten[entry.client, entry.study] = entry
+            try:
+                with self._guarded():
+                    self._write_down()
+            except StudyError as error:
+                log.error("%s", error)
+        return entry
 
     def find(self, client: str, study: str) -> Entry | None:
         """A client's request; None where it has none of that id."""
@@ -130,7 +138,17 @@ class Queue:
             return self._database.execute(query, UNFINISHED).fetchone()[0]
         return self._database.execute(f"{query} AND client = ?", (*UNFINISHED, client)).fetchone()[0]
 
+    def _write_down(self) -> None:
+        for key, entry in list(self._unwritten.items()):
+            self._database.execute(
+                "UPDATE requests SET state = ?, left = ?, reason = ? WHERE client = ? AND study = ?",
+                (entry.state, entry.left, entry.reason, *key),
+            )
+            del self._unwritten[key]
+
     def _found(self, client: str, study: str) -> Entry | None:
+        if (client, study) in self._unwritten:
+            return self._unwritten[client, study]
         row = self._database.execute(
             "SELECT * FROM requests WHERE client = ? AND study = ?", (client, study)
         ).fetchone()
@@ -138,8 +156,8 @@ class Queue:
 
     def _select(self, condition: str, *values: str) -> list[Entry]:
         with self._lock, self._guarded():
-            rows = self._database.execute(f"SELECT * FROM requests WHERE {condition}", values).fetchall()
-        return [_entry(row) for row in rows]
+            entries = map(_entry, self._database.execute(f"SELECT * FROM requests WHERE {condition}", values))
+            return [self._unwritten.get((entry.client, entry.study), entry) for entry in entries]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from synth.measure.studies import MEASURES, measure, summary
 from synth.models.families import check_settings
 from synth.models.loading import check_model, configs
 from synth.presets import advised, resolve
+from synth.records.files import made_folder, remedy_for
 from synth.records.pictures import is_whole
 from synth.records.plans import Plan
 from synth.records.sources import drawn_over
@@ -63,7 +64,13 @@ class Service:
             self._claim.acquire(timeout=0)
         except Timeout:
             raise StudyError(f"{out} is in use by another server; stop that one, or give another --out") from None
-        self.queue = Queue(self.root / "queue.sqlite", limits.queue, limits.share)
+        except OSError as error:
+            raise StudyError(f"{out} cannot be written ({error.strerror}); {remedy_for(str(error))}") from error
+        try:
+            self.queue = Queue(self.root / "queue.sqlite", limits.queue, limits.share)
+        except StudyError:
+            self._claim.release()
+            raise
         self.metrics.queue.set_function(self.queue.left)
         self._clerk = Desk("synth-clerk", lambda: self.worker.pace)
         self._reporter = Desk("synth-reporter", lambda: 20.0)
@@ -291,7 +298,7 @@ class Service:
             self.hub.tell((entry.client, entry.study), Event("drawn", {"candidates": candidates}))
 
         home, folder = self.root / entry.client, self._folder(entry)
-        home.mkdir(exist_ok=True)
+        made_folder(home)
         over = [uploads.find(getattr(entry, name), home, name) for name in ("source", "mask")]
         pictures = drawn_over(*over, entry.plan.settings)
         with claimed(folder):

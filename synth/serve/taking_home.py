@@ -41,10 +41,15 @@ def report(study: Study) -> Path:
 def archive(study: Study) -> Path:
     """A temporary zip with the study's pictures, log, plan and, if it was made, report; the caller deletes it."""
     with tempfile.NamedTemporaryFile(prefix="synth-", suffix=".zip", delete=False) as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as folder:
-            for path in _wanted(study.folder):
-                folder.write(path, f"{study.name}/{path.relative_to(study.folder).as_posix()}")
-        return Path(file.name)
+        made = Path(file.name)
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as folder:
+                for path in _wanted(study.folder):
+                    folder.write(path, f"{study.name}/{path.relative_to(study.folder).as_posix()}")
+        except BaseException:
+            made.unlink()
+            raise
+    return made
 
 
 def _opening() -> nbformat.NotebookNode:

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from synth.errors import InputError
-from synth.records.files import write_atomically
+from synth.records.files import made_folder, write_atomically
 from synth.records.pictures import DAMAGE, pixel_digest
 from synth.records.sources import FORMATS, open_picture, too_large
 from synth.serve.limits import Limits
@@ -23,8 +23,7 @@ def receive(data: bytes, folder: Path, limits: Limits) -> str:
     picture = _decoded(data, limits.upload_pixels)
     digest, buffer = pixel_digest(picture), io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
-    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / FOLDER / f"{digest}.png", buffer.getvalue())
+    write_atomically(made_folder(made_folder(folder) / FOLDER) / f"{digest}.png", buffer.getvalue())
     for path in _by_age(folder)[limits.uploads :]:
         path.unlink(missing_ok=True)
     return digest

@@ -4,7 +4,8 @@
 
 Clients ask for studies with the bundled models all the time; whatever was accepted must be there in the end, and a row
 that was there before a kill must be there unchanged after it: neither lost nor rendered again. Then hostile phrases are
-asked for: no file may appear outside the studies, and no page may hold a live tag. The last line is JSON.
+asked for: no file may appear outside the studies, and no page that Synth writes of all of them may hold a live tag. The
+last line is JSON.
 """
 
 import argparse
@@ -15,25 +16,23 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.service_process import Server
+from hostile import OWN, PHRASES, live_tags, pages_of
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as profile
-from hypothesis import strategies as st
 
 from synth.journal import Journal
 from synth.records.pictures import read_picture
-from synth.serve.client import ServiceError
+from synth.serve.client import Client, ServiceError
 from synth.studies import Study
 
 SMALL = {"steps": 2, "width": 64, "height": 64}
 CLIENTS, MOST_PICTURES = 4, 6
-LIVE = re.compile(
-    r"<(script|img|svg|iframe|object|embed|a|form|input|style|link|meta|base)\b[^>]*hostile", re.IGNORECASE
-)
 
 
 class Crowd:
@@ -110,14 +109,7 @@ def kill_and_check(server: Server, kills: int, chance: random.Random) -> dict[st
 
 def hostile_phrases(server: Server, amount: int) -> dict[str, int]:
     """Ask for that many phrases, and look at what they left."""
-    outside, accepted, refused = [], [], []
-    ugly = st.one_of(
-        st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
-        st.sampled_from(
-            ["../../", "/etc/", "C:\\", "\0", "{a|b}", "__x__", "$(id)", "';--", "<img src=x onerror=", "\u202e"]
-        ),
-        st.sampled_from(["<script>alert(1)</script>", "{{7*7}}", "%s%n", "<svg/onload=", "]]>", "\r\nSet-Cookie: "]),
-    )
+    outside, accepted, refused, phrases = [], [], [], []
 
     @profile(
         max_examples=amount,
@@ -126,12 +118,12 @@ def hostile_phrases(server: Server, amount: int) -> dict[str, int]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(parts=st.lists(ugly, min_size=1, max_size=4))
-    def ask(parts: list[str]) -> None:
-        phrase = f"{''.join(parts)} <b hostile>../hostile"
+    @given(phrase=PHRASES)
+    def ask(phrase: str) -> None:
         with server.client("hostile", patience=600) as client:
             try:
                 accepted.append(client.render([phrase], seeds=1, settings=SMALL | {"steps": 1}).id)
+                phrases.append(phrase.strip())
             except ServiceError as error:
                 assert error.status == 422, error
                 refused.append(phrase)
@@ -140,18 +132,30 @@ def hostile_phrases(server: Server, amount: int) -> dict[str, int]:
     with server.client("hostile") as client:
         for study in accepted:
             client.wait(study)
-        pages = [client.report(study) for study in random.Random(0).sample(sorted(set(accepted)), 5)]
+        pages = list(_reports(client, list(dict.fromkeys(phrases))))
     for path in server.out.parent.rglob("*"):
         inside = re.fullmatch(r"[0-9a-f]{16}(/[0-9a-f]{16}(/.*)?)?", path.relative_to(server.out).as_posix()) if (
             server.out in path.parents
         ) else path.name in ("out", "notes.txt", "server.log")  # fmt: skip
         if "hostile" in path.name or not (inside or path.name in (".serve.lock", *_QUEUE)):
             outside.append(path)
-    live = sum(bool(LIVE.search(page) or "<script" in page or "<b hostile" in page) for page in pages)
+    with tempfile.TemporaryDirectory() as scratch:
+        written = pages_of(list(dict.fromkeys(phrases)), Path(scratch))
+        outside += [path for path in Path(scratch).rglob("*") if "hostile" in path.name]
+    live = sum(len(live_tags(page)) for page in pages)
+    live += sum(len(live_tags(page, OWN.get(name, 0))) for name, page in written.items())
     return {
         "phrases": len(accepted) + len(refused), "refused": len(refused), "files_outside": len(outside),
-        "pages": len(pages), "live_tags": live, "outbound": len(server.noted()),
+        "pages": len(pages) + len(written), "live_tags": live, "outbound": len(server.noted()),
     }  # fmt: skip
+
+
+def _reports(client: Client, phrases: list[str]) -> Iterator[str]:
+    """The reports of studies that have all these phrases as prompts, as many as a request may have."""
+    for start in range(0, len(phrases), 100):
+        study = client.render(phrases[start : start + 100], seeds=1, settings=SMALL | {"steps": 1}).id
+        client.wait(study)
+        yield client.report(study)
 
 
 _QUEUE = ("queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm")

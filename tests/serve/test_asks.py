@@ -83,6 +83,11 @@ def test_bad_values_are_told_in_the_packages_words(catalogue, changes, says):
         plan(StudyAsk(**{"phrase": "a"} | changes), catalogue)
 
 
+def test_speeds_can_be_compared(catalogue):
+    [axis] = plan(StudyAsk(phrase="a", axes=["speed=exact,fast"]), catalogue).axes
+    assert [settings.steps for settings in axis.settings] == [20, 3]
+
+
 def test_the_bundled_wildcards_are_offered(catalogue):
     ask = StudyAsk(phrase="a {red|blue} __subject__", expansion={"template": True})
     assert plan(ask, catalogue).phrase == "a {red|blue} __subject__"

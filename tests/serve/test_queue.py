@@ -6,7 +6,7 @@ import pytest
 
 from synth.errors import StudyError
 from synth.records.plans import make_plan
-from synth.serve.queue import CANCELLED, DONE, WAITING, Entry, Queue, TooMany
+from synth.serve.queue import CANCELLED, DONE, FAILED, WAITING, Entry, Queue, TooMany
 
 
 def entry(client: str, pictures: int = 4, **changes) -> Entry:
@@ -89,3 +89,16 @@ def test_a_full_disk_is_told(queue, tmp_path):
     assert len(queue.unfinished()) < 10
     with sqlite3.connect(tmp_path / "queue.sqlite") as database:
         assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_what_a_full_disk_does_not_take_is_remembered_until_it_does(queue, tmp_path):
+    added, _ = queue.add(entry("a"))
+    queue._database.execute("PRAGMA query_only = ON")  # as a disk that takes nothing
+    ended = queue.change(added, FAILED, 4, "the disk is full")
+    assert queue.find("a", added.study) == ended == queue.of("a")[0]
+    with pytest.raises(StudyError, match="cannot be used"):
+        queue.add(entry("b"))
+    queue._database.execute("PRAGMA query_only = OFF")
+    again, is_new = queue.add(entry("a"))  # and so it begins anew
+    assert is_new and again.state == "opening" == queue.find("a", added.study).state
+    assert Queue(tmp_path / "queue.sqlite", most=10, share=6).unfinished() == [again]

@@ -129,7 +129,7 @@ def test_a_container_is_interrupted_started_again_and_leaves_what_a_training_her
         path = root / folder
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     (root / "output" / "data").mkdir(parents=True)
-    assert container(root, request, log).wait(120) == 0, log.read_text()[-3000:]
+    assert container(root, request, log).wait(300) == 0, log.read_text()[-3000:]
     assert f"{saved[-1]}/{STEPS}" in log.read_text()  # it went on from there
 
     collect(root, request, session)
@@ -146,6 +146,6 @@ def test_a_failure_in_the_container_is_the_reason_that_the_service_shows(job, ac
     log = tmp_path / "container.log"
     request, root = launched(job, boto3.Session(region_name=REGION), tmp_path)
     (root / "input" / "data" / "base" / "config.json").write_text("{}")
-    assert container(root, request, log).wait(120) != 0
+    assert container(root, request, log).wait(300) != 0
     reason = (root / "output" / "failure").read_text()
     assert reason.startswith("synth: ") and "\n" not in reason and "/opt/ml/input/data/base" in reason

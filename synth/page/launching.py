@@ -1,0 +1,101 @@
+"""The page is opened: its service, its address, and a Streamlit that asks nobody anything."""
+
+import errno
+import os
+import socket
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from streamlit import net_util
+from streamlit.web import bootstrap
+
+from synth.errors import InputError
+from synth.jobs import check_whole
+from synth.page.joined import Joined, join
+from synth.page.own_service import own_service
+from synth.serve.client import ServiceError
+
+VARIABLE = "SYNTH_KEY"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+STUDIES = Path("generated_images")
+APP = Path(__file__).parent / "app.py"
+FONT = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif'
+OPTIONS = {
+    "global.developmentMode": False,
+    "server.headless": True, "server.fileWatcherType": "none", "server.runOnSave": False,
+    "server.enableXsrfProtection": True, "server.enableCORS": True, "server.enableStaticServing": False,
+    "server.enableAgentApi": False, "server.maxUploadSize": 1, "server.disconnectedSessionTTL": 60,
+    "browser.gatherUsageStats": False,
+    "client.toolbarMode": "minimal", "client.showErrorDetails": "none", "client.showErrorLinks": False,
+    "logger.level": "warning", "logger.hideWelcomeMessage": True, "runner.magicEnabled": False,
+    "theme.base": "light", "theme.font": FONT, "theme.primaryColor": "#0b6b8a", "theme.backgroundColor": "#ffffff",
+    "theme.secondaryBackgroundColor": "#f6f7f9", "theme.textColor": "#1f2933", "theme.linkColor": "#0b6b8a",
+    "theme.borderColor": "#c3c8cf", "theme.baseRadius": "8px", "theme.showWidgetBorder": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How to open the page. url: of a service that runs, None for one of the page's own; out: where that keeps studies.
+
+    host: others than this machine can use the page, and through it the service, only if it is another than loopback.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8501
+    url: str | None = None
+    out: Path | None = None
+
+
+def open_page(how: Opening) -> None:
+    """Show the page until SIGTERM or Ctrl-C. InputError or SynthError before anything is shown."""
+    _check(how)
+    with _service(how) as service:
+        join(service)
+        _ask_nobody()
+        hosts = {"server.allowedHosts": list(LOOPBACK)} if how.host in LOOPBACK else {}
+        options = OPTIONS | hosts | {"server.address": how.host, "server.port": how.port}
+        bootstrap.load_config_options(options)
+        shown = f"[{how.host}]" if ":" in how.host else how.host
+        print(f"Synth is open at http://{shown}:{how.port} (Ctrl-C ends it)", flush=True)
+        bootstrap.run(str(APP), False, [], options)
+
+
+def _check(how: Opening) -> None:
+    check_whole("port", how.port, 1, 65535)
+    if how.url is not None:
+        parts = urlsplit(how.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise InputError("url", parts.hostname or how.url, "give a service's address, as http://127.0.0.1:8000")
+        if how.out is not None:
+            raise InputError("out", str(how.out), "leave it out with --url: that service keeps its own studies")
+    family = socket.AF_INET6 if ":" in how.host else socket.AF_INET
+    try:
+        with closing(socket.socket(family)) as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind((how.host, how.port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InputError("port", how.port, "something else uses it: give another --port") from None
+        raise InputError("host", how.host, f"give an address of this machine ({error.strerror})") from None
+
+
+def _service(how: Opening) -> AbstractContextManager[Joined]:
+    if how.url is None:
+        return own_service(how.out or STUDIES)
+    service = Joined(how.url, os.environ.get(VARIABLE))
+    with service.client() as client:
+        try:
+            client.offered()
+        except ServiceError as error:
+            if error.status == 401:
+                raise InputError(VARIABLE, "a key" if service.key else "", "set it to a key of the service") from None
+            raise
+    return nullcontext(service)
+
+
+def _ask_nobody() -> None:
+    """Streamlit asks amazonaws.com for this machine's address when a page of an unknown origin knocks."""
+    net_util.get_external_ip = net_util.get_internal_ip = lambda: None

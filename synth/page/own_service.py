@@ -1,0 +1,82 @@
+"""A service of the page's own: a process that is started, watched and stopped with the page."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import IO
+
+from synth.errors import SynthError
+from synth.page.champions import champions
+from synth.page.joined import Joined
+from synth.serve.client import ServiceError
+
+CHAMPIONS = ".champions"
+PATIENCE = 300.0  # seconds until it answers
+FAREWELL = 30.0  # seconds for the batch in hand
+CHATTER = ("INFO:",)  # uvicorn's, of an address that nobody is to open
+
+
+@contextmanager
+def own_service(out: Path) -> Iterator[Joined]:
+    """A service on a free port of this machine that offers all presets and champions; stopped at the end of the block.
+
+    out: the root of all studies. SynthError where it does not start, after its own words.
+    """
+    key, port = secrets.token_urlsafe(), free_port()
+    models = ",".join(["presets", *champions(out / CHAMPIONS)])
+    command = [sys.executable, "-m", "synth", "serve", "--port", str(port), "--models", models, "--out", str(out)]
+    environment = os.environ | {"SYNTH_KEYS": key}  # so that nobody else on this machine is answered
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    Thread(target=_relay, args=(process.stderr,), daemon=True).start()
+    service = Joined(f"http://127.0.0.1:{port}", key, process)
+    try:
+        _wait(service)
+        yield service
+    finally:
+        _stop(process)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _wait(service: Joined) -> None:
+    """Until it answers."""
+    deadline = time.monotonic() + PATIENCE
+    with service.client() as client:
+        while time.monotonic() < deadline:
+            try:
+                client.offered()
+                return
+            except ServiceError as error:
+                if service.process.poll() is not None:
+                    raise SynthError("the page's own service did not start; it said why above") from error
+                time.sleep(0.1)
+    raise SynthError(f"the page's own service did not answer within {PATIENCE:g} seconds")
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """Let it finish the batch in hand; what waits goes on when it starts again."""
+    process.terminate()
+    try:
+        process.wait(FAREWELL)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _relay(lines: IO[str]) -> None:
+    """Pass on what it says, but for its chatter."""
+    for line in lines:
+        if not line.startswith(CHATTER):
+            print(line, end="", file=sys.stderr, flush=True)

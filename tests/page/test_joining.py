@@ -1,0 +1,51 @@
+"""A page that joins a service which others run: with its key, and whatever becomes of it."""
+
+import pytest
+from bench.service_process import Server
+from page.page_process import Page
+
+from synth.errors import InputError
+from synth.page.launching import Opening, open_page
+
+KEY = "a-key-that-nobody-may-see"
+LINE = "every('.lines li:not(.blank)')"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    keys = folder / "keys.txt"
+    keys.write_text(KEY)
+    found = Server(folder, keys=keys)
+    yield found.start()
+    found.stop()
+
+
+def test_a_wrong_key_is_told_and_not_shown(server, monkeypatch):
+    monkeypatch.setenv("SYNTH_KEY", "another-secret-key")
+    with pytest.raises(InputError, match="^SYNTH_KEY: ") as error:
+        open_page(Opening(url=server.url))
+    assert "another-secret-key" not in str(error.value)
+
+
+def test_a_service_that_comes_back_is_found_again(server, person, tmp_path):
+    folder = tmp_path / "page"
+    folder.mkdir()
+    page = Page(folder, "--url", server.url, SYNTH_KEY=KEY).opened()
+    person.browser.screen(1280, 900)
+    person.visit(page.url)
+    person.write("a red house", "input", "Phrase")
+    person.press("Enter")
+    person.until(f"{LINE}.length === 4")
+    server.kill()
+    person.choose("Render 16 pictures")
+    person.until("named('[role=alert]', 'no service answers')")
+    assert person.run(f"{LINE}.length") == 4
+    server.start()
+    person.choose("Render 16 pictures")
+    person.until("every('li.done img').length > 0")
+    assert KEY not in person.run("document.documentElement.outerHTML") + page.log.read_text()
+    server.how["keys"].write_text("# revoked")
+    person.choose("Render 16 pictures")
+    person.until("named('[role=alert]', 'the service wants a key')")
+    assert page.interrupt() == 0 and page.notes.read_text() == ""
