@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
+from time import monotonic
 from typing import NoReturn
 
 import torch
@@ -31,7 +32,7 @@ from synth.models.devices import choose_device
 from synth.writing.language import JOINTS, Language, load_language
 from synth.writing.prompts import BANNED, EMPTY, NOT_CHOSEN, Expansion, Prompt, check_prompts, read_prompts
 from synth.writing.sampling import Drawn, decode
-from synth.writing.scaffolds import scaffold_for, tidy
+from synth.writing.scaffolds import Tidy, scaffold_for, tidy
 from synth.writing.selection import BLOCK, Selection
 from synth.writing.templates import Template
 from synth.writing.tokens import TruncationWarning, count_tokens, renderer_tokenizer
@@ -40,6 +41,9 @@ __all__ = ["Expansion", "Prompt", "TruncationWarning", "count_tokens", "expand",
 
 MAX_PROMPTS = 1000
 OPENER_TOKENS = 12
+WATCHED = 8  # candidates of a block whose texts are told while they are written
+PAUSE = 0.1  # seconds between two times that they are
+Progress = Callable[[int, list[str]], None]
 _NOT_FOR_DRAWING = ("pool", "diversity", "template")  # a template tells through the phrase it is resolved to
 
 
@@ -52,14 +56,15 @@ def expand(
     model: str = "vignettes-gpt2",
     renderer: str = "vignettes",
     device: str = "auto",
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Expansion:
     """`n` distinct prompts (1 to 1,000) that begin with the phrase, its ends stripped, and how they were found.
 
     Asking for more prompts extends the list and changes none of those already there (see `Selection`).
 
     model: an expander's preset, hub id, folder or checkpoint. renderer: whose tokenizer counts; it is not loaded.
-    progress: called after each block with the number of candidates drawn so far.
+    progress: called about ten times a second, and after each block, with the number of candidates drawn so far and the
+    first 8 texts of the block in hand, as far as they are written. It changes nothing of what is written.
 
     With `settings.weave`, GPT-2 first writes an opener of up to 12 tokens; if it comes to " of", " showing",
     " featuring" or " depicting", the phrase is put there, as in "a watercolor of a red house"; if not, the prompt
@@ -75,12 +80,13 @@ def expand(
     phrase_of = partial(Template(phrase).resolve, seed) if settings.template else lambda k: phrase
     reference = presets.resolve(model, "expander")
     tokenizer = renderer_tokenizer(renderer)
-    writer = _Writer(phrase_of, settings, seed, reference, load_language(reference, choose_device(device)))
+    language = load_language(reference, choose_device(device))
+    writer = _Writer(phrase_of, settings, seed, reference, language, progress)
 
     def draw(block: int) -> list[Prompt]:
         prompts = _counted(writer.draw(block), tokenizer)
         if progress:
-            progress(BLOCK * (block + 1))
+            progress(BLOCK * (block + 1), [prompt.text for prompt in prompts[:WATCHED]])
         return prompts
 
     selection = Selection(draw, pool=settings.pool, diversity=settings.diversity, typed=phrase)
@@ -113,8 +119,10 @@ class _Writer:
         seed: int,
         model: ModelRef,
         language: Language,
+        progress: Progress | None,
     ) -> None:
-        self.phrase_of, self.settings, self.language = phrase_of, settings, language
+        self.phrase_of, self.settings, self.language, self.progress = phrase_of, settings, language, progress
+        self.told = 0.0  # when the texts so far were told, on the clock of `monotonic`
         self.scaffold = scaffold_for(model.name)
         self.lead = language.lead(self.scaffold)
         self.banned = language.banned(settings.banned_words)
@@ -132,7 +140,8 @@ class _Writer:
         openers = self._openers(generators) if self.settings.weave else [""] * BLOCK
         heads = [opener + phrase for opener, phrase in zip(openers, phrases, strict=True)]
         starts = [self.language.encode(head) for head in heads]
-        drawn = self._decode(starts, generators, self.settings.max_new_tokens, self._barred(heads))
+        watch = self.progress and partial(self._watch, numbers[0], heads, starts)
+        drawn = self._decode(starts, generators, self.settings.max_new_tokens, self._barred(heads), watch)
         return [self._prompt(*parts) for parts in zip(numbers, phrases, heads, starts, drawn, strict=True)]
 
     def _check_length(self, phrase: str) -> None:
@@ -148,7 +157,7 @@ class _Writer:
 
     def _openers(self, generators: list[random.Random]) -> list[str]:
         """For each row what GPT-2 says before the phrase, with a space at its end, or ""."""
-        drawn = self._decode([[]] * BLOCK, generators, OPENER_TOKENS, barred=None)
+        drawn = self._decode([[]] * BLOCK, generators, OPENER_TOKENS, barred=None, watch=None)
         return [self._opener(row) for row in drawn]
 
     def _opener(self, drawn: Drawn) -> str:
@@ -160,7 +169,12 @@ class _Writer:
         return opener + " " if opener.endswith(tuple(f" {joint}" for joint in JOINTS)) else ""
 
     def _decode(
-        self, starts: list[list[int]], generators: list[random.Random], length: int, barred: torch.Tensor | None
+        self,
+        starts: list[list[int]],
+        generators: list[random.Random],
+        length: int,
+        barred: torch.Tensor | None,
+        watch: Callable[[Callable[[], list[Drawn]]], None] | None,
     ) -> list[Drawn]:
         language = self.language
         noise = torch.tensor([[generator.random() for _ in range(length)] for generator in generators])
@@ -173,7 +187,18 @@ class _Writer:
             stops=language.stops,
             barred=barred,
             banned=self.banned,
+            watch=watch,
         )
+
+    def _watch(
+        self, candidates: int, heads: list[str], starts: list[list[int]], so_far: Callable[[], list[Drawn]]
+    ) -> None:
+        """Tell the texts so far, if that was not done just now."""
+        if monotonic() < self.told + PAUSE:
+            return
+        rows = list(zip(heads, starts, so_far(), strict=True))[:WATCHED]
+        self.progress(candidates, [row[0] + self._added(*row, complete=True).text for row in rows])
+        self.told = monotonic()
 
     def _barred(self, heads: list[str]) -> torch.Tensor:
         """Bool (B, V), what must not come first: an end, or what makes another word of the last ("car" -> "carpet").
@@ -184,15 +209,17 @@ class _Writer:
         return self.language.stops | in_word[:, None] & self.language.inner
 
     def _prompt(self, k: int, phrase: str, head: str, start: list[int], drawn: Drawn) -> Prompt:
-        raw = self.language.continuation(start, drawn.tokens)
-        room = max(0, MAX_TEXT - len(head))
-        added, used = tidy(raw, complete=drawn.complete, prose=bool(self.scaffold), room=room)
+        added, used = self._added(head, start, drawn, complete=drawn.complete)
         tokens = self._tokens_for(used, start, drawn.tokens)
         fate = (
             EMPTY if not added else BANNED if self._says_banned_word(head.removesuffix(phrase) + added) else NOT_CHOSEN
         )
         logprob = sum(drawn.logprobs[:tokens])
         return Prompt(text=head + added, phrase=phrase, candidate=k, logprob=logprob, new_tokens=tokens, fate=fate)
+
+    def _added(self, head: str, start: list[int], drawn: Drawn, *, complete: bool) -> Tidy:
+        raw = self.language.continuation(start, drawn.tokens)
+        return tidy(raw, complete=complete, prose=bool(self.scaffold), room=max(0, MAX_TEXT - len(head)))
 
     def _tokens_for(self, used: int, start: list[int], tokens: list[int]) -> int:
         """How many of the tokens spell the first `used` characters."""

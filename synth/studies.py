@@ -269,7 +269,7 @@ def study(
     folder = root / (plan.folder_name if name is None else check_name(name))
     with claimed(folder):
         with tqdm(desc="expanding", unit=" candidates", disable=not progress, leave=False, delay=0.1) as bar:
-            found = begin(folder, plan, pictures, device, lambda drawn: bar.update(drawn - bar.n))
+            found = begin(folder, plan, pictures, device, lambda drawn, texts: bar.update(drawn - bar.n))
         found._render({"device": device, "dtype": dtype, "batch_size": batch_size}, progress, engine)
     return found
 
@@ -361,12 +361,12 @@ def begin(
     plan: Plan,
     pictures: Mapping[str, "Image"],
     device: str = "auto",
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, list[str]], None] | None = None,
 ) -> Study:
     """The study in `folder`, if it has this plan; a new one, expanded and with nothing rendered, if there is none.
 
     The caller holds the folder's lock (`claimed`). pictures: what it is drawn over, as from
-    `synth.records.sources.drawn_over`. progress: called with the number of candidates that GPT-2 has drawn so far.
+    `synth.records.sources.drawn_over`. progress: see `synth.expansion.expand`.
     """
     found = check_place(folder, plan) or _new(folder, plan, device, progress)
     if found.plan != plan:  # by models that lay elsewhere then
@@ -376,7 +376,7 @@ def begin(
     return found
 
 
-def _new(folder: Path, plan: Plan, device: str, progress: Callable[[int], None] | None) -> Study:
+def _new(folder: Path, plan: Plan, device: str, progress: Callable[[int, list[str]], None] | None) -> Study:
     created = Study(folder, plan, _prompts(plan, device, progress), datetime.now(UTC).replace(microsecond=0))
     if (folder / NAME).exists():  # and its plan was lost
         created._check_rows()
@@ -390,7 +390,7 @@ def _render_here(jobs: Sequence[Job], **how: Any) -> Iterator[Result]:
     return render(jobs, **how)
 
 
-def _prompts(plan: Plan, device: str, progress: Callable[[int], None] | None) -> Expansion:
+def _prompts(plan: Plan, device: str, progress: Callable[[int, list[str]], None] | None) -> Expansion:
     from synth.expansion import (  # here, because torch takes seconds and a list of studies needs none
         expand,
         own_prompts,

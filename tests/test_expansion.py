@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 
 import numpy
 import pytest
@@ -240,8 +241,25 @@ def test_a_folder_that_is_no_language_model_is_a_model_error(grow, tiny_sd):
 
 def test_progress_tells_how_many_candidates_were_drawn(grow):
     seen = []
-    grow(n=9, settings=SHORT.but(pool=4), progress=seen.append)
-    assert seen == [32, 64]
+    grow(n=9, settings=SHORT.but(pool=4), progress=lambda drawn, texts: seen.append(drawn))
+    assert [drawn for drawn in dict.fromkeys(seen) if drawn] == [32, 64]
+
+
+@pytest.mark.parametrize("phrase", [PHRASE, "été, 日本"])
+@pytest.mark.parametrize("how", [{}, {"temperature": 3.0, "top_k": 0}, {"weave": True}, {"banned_words": ("e", "the")}])
+def test_texts_are_seen_growing_and_what_is_written_does_not_change(grow, monkeypatch, phrase, how):
+    monkeypatch.setattr(expansion, "PAUSE", 0.0)
+    settings, seen = ExpansionSettings(**how), []
+    watched = grow(phrase, settings=settings, progress=lambda *so_far: seen.append(so_far))
+    assert watched == grow(phrase, settings=settings)
+    *growing, (count, last) = seen
+    assert count == 32 and last == [candidate.text for candidate in watched.candidates[:8]]
+    assert {drawn for drawn, _ in growing} == {0}
+    assert len({sum(map(len, texts)) for _, texts in growing}) > 10
+    for final, texts in zip(last, zip(*(texts for _, texts in growing), strict=True), strict=True):
+        assert all(phrase in text and "\ufffd" not in text for text in texts)
+        assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
+        assert texts[-1].startswith(final) or final.startswith(texts[-1])
 
 
 def test_own_prompts_need_no_gpt2(tiny_sd):

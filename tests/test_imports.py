@@ -26,8 +26,8 @@ HEAVY = {"torch", "diffusers", "transformers", "pandas", "matplotlib"}
 PLUGINS = {"ipykernel", "jupyter"}
 # Imported where they are needed, and asked for by name: they come with an extra.
 OPTIONAL = {
-    "boto3", "botocore", "datasets", "dvc", "fastapi", "fsspec", "httpx", "mlflow", "prometheus_client", "pydantic",
-    "ray", "sagemaker", "starlette", "uvicorn",
+    "anyio", "boto3", "botocore", "datasets", "dvc", "fastapi", "fsspec", "httpx", "mlflow", "prometheus_client",
+    "pydantic", "ray", "sagemaker", "starlette", "streamlit", "uvicorn",
 }  # fmt: skip
 
 

@@ -31,12 +31,9 @@ class Html(str):
 def headline(study: Study) -> Html:
     """How many pictures of how many prompts there are, and where."""
     counts, frame = study.counts, study.frame()
-    facts = [
-        (len(study.expansion), "prompts"),
-        (len(study.plan.seeds), "seeds"),
-        (counts["done"], "pictures"),
-        (f"{frame['seconds'].sum():.0f} s", "rendering"),
-    ]
+    counted = {"prompt": len(study.expansion), "seed": len(study.plan.seeds), "picture": counts["done"]}
+    facts = [(number, noun if number == 1 else f"{noun}s") for noun, number in counted.items()]
+    facts.append((f"{frame['seconds'].sum():.0f} s", "rendering"))
     if counts["failed"] or counts["left"]:
         facts.append((counts["failed"] + counts["left"], "failed"))
     return Html('<p class="facts">' + " ".join(f"<span><b>{value}</b> {name}</span>" for value, name in facts) + "</p>")

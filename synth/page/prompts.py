@@ -7,8 +7,10 @@ import streamlit as st
 from synth.page import parts
 from synth.page.visit import Line, Visit, Wish
 from synth.writing.prompts import Prompt
+from synth.writing.selection import BLOCK
 
-OFTEN = 0.25  # seconds between two looks at what GPT-2 has written
+OFTEN = 0.15  # seconds between two looks at what GPT-2 has written
+MOST = 8  # texts that are seen while they are written, as many as the service tells
 Pieces = list[tuple[str, str]]
 
 
@@ -33,11 +35,26 @@ def _list(visit: Visit, wish: Wish) -> None:
     texts = {line.prompt.text for line in visit.lines}
     others = [prompt for prompt in visit.candidates if prompt.text not in texts]
     data = {
-        "lines": [_line(place, line) for place, line in enumerate(visit.lines, start=1)],
+        "lines": _forming(visit, wish) if visit.writing else _lines(visit),
         "others": [{"key": prompt.candidate, "prompt": pieces(prompt)} for prompt in others],
-        "busy": visit.writing is not None, "awaited": wish.n, "told": _told(visit),
+        "busy": visit.writing is not None, **_told(visit),
     }  # fmt: skip
     parts.part("prompts", "prompts", data, act=lambda what: _act(visit, wish, what))
+
+
+def _forming(visit: Visit, wish: Wish) -> list[dict[str, Any]]:
+    """The lines with GPT-2's texts so far in the places that it writes for; which will be chosen is not known yet."""
+    texts = visit.writing.told.get("texts") or [visit.phrase] * MOST
+    places = range(1, min(wish.n, len(texts)) + 1)
+    lines = _lines(visit) or [{"key": f"forming {place}", "place": place, "pinned": False} for place in places]
+    awaited = [line for line in lines if visit.replaced is None or line["key"] in visit.replaced]
+    for line, text in zip(awaited, texts, strict=False):
+        line |= {"prompt": pieces(Prompt(text=text, phrase=visit.phrase)), "remark": "", "forming": True}
+    return lines
+
+
+def _lines(visit: Visit) -> list[dict[str, Any]]:
+    return [_line(place, line) for place, line in enumerate(visit.lines, start=1)]
 
 
 def _line(place: int, line: Line) -> dict[str, Any]:
@@ -49,10 +66,12 @@ def _line(place: int, line: Line) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(visit: Visit) -> str:
-    if visit.writing is not None:
-        return f"GPT-2 is writing: {visit.writing.told}" if visit.writing.told else "GPT-2 is writing"
-    return ""
+def _told(visit: Visit) -> dict[str, str]:
+    """What is seen, and what is spoken: seldom, and the end."""
+    if visit.writing is None:
+        return {"told": "", "spoken": "GPT-2 has finished" if visit.candidates else ""}
+    told = f"GPT-2 is writing {BLOCK} texts at a time: {visit.writing.told.get('candidates', 0)} so far"
+    return {"told": told, "spoken": "GPT-2 is writing"}
 
 
 def _act(visit: Visit, wish: Wish, what: dict[str, Any]) -> None:

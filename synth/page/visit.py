@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from synth.errors import SynthError
-from synth.page.chores import Chore, sentence
+from synth.page.chores import Chore, Tell, sentence
 from synth.page.following import Following
 from synth.page.joined import joined
 from synth.serve.answers import Expanded, Heat, Measured, Offered, State
@@ -41,7 +41,10 @@ class Line:
 
 
 class Visit:
-    """A visitor. session: the name under which the service knows them. troubles: by part of the page, one sentence."""
+    """A visitor. session: the name under which the service knows them. troubles: by part of the page, one sentence.
+
+    replaced: the numbers of the lines that GPT-2 writes anew, None where it writes a new list.
+    """
 
     def __init__(self, session: str) -> None:
         self.session, self.client = session, joined().client(session)
@@ -56,7 +59,7 @@ class Visit:
         self.troubles: dict[str, str] = {}
         self._offered: Offered | None = None
         self._numbers, self._rolls = itertools.count(), 0
-        self._replaced: set[int] | None = None
+        self.replaced: set[int] | None = None
         self.picture = lru_cache(maxsize=8)(self.client.picture)
 
     def close(self) -> None:
@@ -85,7 +88,7 @@ class Visit:
 
     def expand(self, wish: Wish) -> None:
         """Have GPT-2 write a new list."""
-        self.lines, self.candidates, self._rolls, self._replaced = [], [], 0, None
+        self.lines, self.candidates, self._rolls, self.replaced = [], [], 0, None
         self.phrase = wish.phrase.strip()
         self._write(wish, wish.n, wish.seed)
 
@@ -93,7 +96,7 @@ class Visit:
         """Have GPT-2 write others in the place of some lines, with a new seed."""
         if numbers and self.writing is None:
             self._rolls += 1
-            self._replaced = numbers
+            self.replaced = numbers
             self._write(wish, len(self.lines) + len(numbers), wish.seed + self._rolls)
 
     def settle(self) -> bool:
@@ -167,22 +170,22 @@ class Visit:
         how = {"n": n, "seed": seed, "expander": wish.expander, "model": wish.model}
         phrase = self.phrase
 
-        def work(tell: Callable[[str], None]) -> Expanded:
+        def work(tell: Tell) -> Expanded:
             for event in self.client.expanding(phrase, **how):
                 if event.kind == "drawn":
-                    tell(f"{event.data['candidates']} candidates so far")
+                    tell(event.data)
             return Expanded.read(event.data)
 
         self.writing = Chore(work)
 
     def _take(self, found: Expanded) -> None:
-        if self._replaced is None:
+        if self.replaced is None:
             for prompt in found.prompts:
                 self.add(prompt)
         else:
             known = {line.prompt.text for line in self.lines}
             fresh = (prompt for prompt in found.prompts if prompt.text not in known)
-            self.lines = [self._fresh(line, fresh) if line.number in self._replaced else line for line in self.lines]
+            self.lines = [self._fresh(line, fresh) if line.number in self.replaced else line for line in self.lines]
         self.candidates = [prompt for prompt in found.candidates if prompt.fate in (CHOSEN, NOT_CHOSEN)]
 
     def _fresh(self, line: Line, prompts: Any) -> Line:

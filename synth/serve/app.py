@@ -169,11 +169,15 @@ def _add_asking(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/expand/events", tags=["ask"], response_class=EventSourceResponse)
     async def expand_events(client: Client, ask: ExpandAsk) -> AsyncIterator[ServerSentEvent]:
-        """The same, told while it goes on: events `drawn`, then `expansion` or `problem`."""
+        """The same, told while it goes on: events `drawn`, then `expansion` or `problem`.
+
+        About ten times a second `drawn` says how many candidates GPT-2 has written so far, and the first 8 texts of
+        those in hand, as far as they are written: `{"candidates": 32, "texts": ["a red house in", ...]}`.
+        """
         topic = object()
         with service.hub.listening(topic) as mailbox:
             try:
-                future = service.expand(ask, lambda drawn: mailbox.put(Event("drawn", {"candidates": drawn})))
+                future = service.expand(ask, mailbox.put)
                 future.add_done_callback(lambda _: mailbox.close())
                 while event := await _next(mailbox, service, client):
                     yield _sse(event)
@@ -212,7 +216,8 @@ def _add_following(app: FastAPI, service: Service) -> None:
     async def events(client: Client, entry: Own) -> AsyncIterator[ServerSentEvent]:
         """What happens to a study until it has ended: `state`, `drawn`, `prompts`, `preview` and `picture`.
 
-        A preview is a small JPEG as a data URI. Who reads slowly misses previews, and nothing else.
+        `drawn` is as for an expansion; a preview is a small JPEG as a data URI. Who reads slowly misses some of these
+        two kinds, and nothing else.
         """
         with service.hub.listening((entry.client, entry.study)) as mailbox:
             known = await run_in_threadpool(lambda: service.drawn(service.find(entry.client, entry.study)))

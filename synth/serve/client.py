@@ -88,7 +88,10 @@ class Client:
     def expanding(
         self, phrase: str, *, n: int = 4, seed: int = 0, expansion: Changes = AS_ADVISED, **more: Any
     ) -> Iterator[Event]:
-        """The same as events: "drawn" ({"candidates": so far}) again and again, and at last "expansion"."""
+        """The same as events: about ten times a second "drawn", and at last "expansion".
+
+        "drawn" is {"candidates": how many so far, "texts": the first 8 of those in hand, as far as they are written}.
+        """
         body = {"phrase": phrase, "n": n, "seed": seed, "expansion": _given(expansion), **more}
         for event in self._stream("POST", "/v1/expand/events", json=body):
             if event.kind == "problem":

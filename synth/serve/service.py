@@ -102,8 +102,8 @@ class Service:
             models=models, schedulers=list(SCHEDULERS), measures=NO_REFERENCE, limits=asdict(self.limits)
         )  # fmt: skip
 
-    def expand(self, ask: ExpandAsk, progress: Callable[[int], None] | None = None) -> "Future[Expanded]":
-        """GPT-2's prompts for a phrase, some time; progress: called with how many candidates it has drawn."""
+    def expand(self, ask: ExpandAsk, tell: Callable[[Event], None] | None = None) -> "Future[Expanded]":
+        """GPT-2's prompts for a phrase, some time; tell: called with events `drawn` while it writes."""
         if ask.n > self.limits.pictures:
             raise InputError("n", ask.n, f"ask for at most {self.limits.pictures:,} at once")
         model, renderer = self.catalogue.source(ask.expander, "expander"), self.catalogue.source(ask.model, "renderer")
@@ -112,7 +112,7 @@ class Service:
         def write() -> Expanded:
             found = expand(
                 ask.phrase, ask.n, seed=ask.seed, settings=settings, model=model, renderer=renderer,
-                device=self.worker.device, progress=progress,
+                device=self.worker.device, progress=tell and (lambda *so_far: tell(_drawn(*so_far))),
             )  # fmt: skip
             return Expanded(
                 phrase=found.phrase, seed=ask.seed, settings=settings, prompts=list(found.prompts),
@@ -294,8 +294,8 @@ class Service:
             self._finish(drawing)
 
     def _opened(self, entry: Entry) -> tuple[Drawing, list[Job]]:
-        def drew(candidates: int) -> None:
-            self.hub.tell((entry.client, entry.study), Event("drawn", {"candidates": candidates}))
+        def drew(candidates: int, texts: list[str]) -> None:
+            self.hub.tell((entry.client, entry.study), _drawn(candidates, texts))
 
         home, folder = self.root / entry.client, self._folder(entry)
         made_folder(home)
@@ -348,6 +348,11 @@ class Service:
                 self.worker.load(resolve(offer.source, "renderer"), advised(offer.source))
                 break
         self.ready.set()
+
+
+def _drawn(candidates: int, texts: list[str]) -> Event:
+    """How far GPT-2 is; see `synth.expansion.expand`."""
+    return Event("drawn", {"candidates": candidates, "texts": texts})
 
 
 def _check_with_model(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 The notation of shapes: B rows, L tokens of a row, H tokens of history, T new tokens, V words of the vocabulary.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,7 @@ def decode(
     stops: Tensor,
     barred: Tensor | None,
     banned: list[list[int]],
+    watch: Callable[[Callable[[], list[Drawn]]], None] | None = None,
 ) -> list[Drawn]:
     """Continue every row after `lead + row` until all have stopped or the noise is used up.
 
@@ -43,12 +45,18 @@ def decode(
     noise: float32 (B, T) in [0, 1], one number for each token; it is all the randomness there is.
     stops: bool (V,), the tokens that end a row. barred: bool (B, V), what may not be the first token of a row.
     banned: token sequences that are never completed.
+    watch: called after each token but the last, with a function that tells what the rows are so far. To ask it takes
+    time, and changes nothing.
     """
     state = Prefill(network, [lead + row for row in rows])
     history = _left_padded(rows, noise.device)  # (B, H)
     silent = torch.zeros(len(rows), dtype=torch.bool, device=noise.device)
     filler = int(stops.nonzero()[0])
     tokens, logprobs = [], []
+
+    def so_far() -> list[Drawn]:
+        return _cut(torch.stack(tokens, 1), torch.stack(logprobs, 1), stops)
+
     for step in range(noise.shape[1]):
         scores = state.logits.float().log_softmax(-1)  # (B, V)
         forbidden = _completes(history, banned, scores.shape)
@@ -60,9 +68,11 @@ def decode(
         silent = silent | stops[picked]
         if silent.all() or step + 1 == noise.shape[1]:
             break
+        if watch:
+            watch(so_far)
         history = torch.cat([history, tokens[-1][:, None]], dim=1)
         state.advance(tokens[-1])
-    return _cut(torch.stack(tokens, 1), torch.stack(logprobs, 1), stops)
+    return so_far()
 
 
 def pick(scores: Tensor, history: Tensor, noise: Tensor, settings: ExpansionSettings, forbidden: Tensor) -> Tensor:

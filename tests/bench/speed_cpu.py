@@ -1,6 +1,6 @@
 """Pictures per second of the bundled model on a CPU, against plain diffusers doing the same work.
 
-    python tests/bench/speed_cpu.py [--pictures 32] [--rounds 5] [--batch-size 16] [--steps 6]
+    python tests/bench/speed_cpu.py [--pictures 96] [--rounds 3] [--batch-size 16] [--steps 6]
 
 The baseline is `StableDiffusionPipeline` called with whole batches, on the same weights and seeds, with the scheduler
 and guidance of the speed "exact", at the fewest steps that are not measurably worse than 50 (docs/speed.md says how
@@ -96,8 +96,8 @@ def seconds(work: Callable[[], Iterator[object]], clock: Callable[[], float]) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pictures", type=int, default=96)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=6, help="of the baseline")
     parser.add_argument("--cpu-time", action="store_true", help="count processor time, for a busy machine")

@@ -3,14 +3,16 @@
 import json
 import time
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 HOSTILE = '<img src=x onerror="window.hurt=1"> ![](http://example.com/x.png) <script>window.hurt=1</script>'
-LINE = "every('.lines li:not(.blank)')"
+LINE = "every('.lines li:not([aria-busy])')"
 TEXTS = f"{LINE}.map((line) => line.querySelector('.text').innerText)"
 DONE = "every('li.done img')"
+FORMING = "every('.lines [aria-busy] .text').map((node) => node.innerText)"
 
 
 @pytest.fixture
@@ -101,6 +103,22 @@ def test_a_whole_path(newcomer):
         assert sum("/images/" in name for name in archive.namelist()) == 6
     person.choose("Report (a page)")
     assert "a red lighthouse at sunset" in downloaded(person, "html").read_text()
+
+
+def test_texts_are_seen_growing_as_gpt2_writes_them(newcomer):
+    person = newcomer
+    person.write("64", "input", "Prompts")
+    person.press("Tab")
+    person.run(f"forming = []; setInterval(() => forming.push({FORMING}), 50)")
+    person.write("a red house", "input", "Phrase")
+    person.press("Enter")
+    person.until("named('p', 'GPT-2 is writing 32 texts at a time')")
+    person.until(f"{LINE}.length === 64 && named('[role=status]', 'GPT-2 has finished')")
+    forming = [texts for texts in person.run("forming") if texts]
+    assert {len(texts) for texts in forming} == {8}
+    assert all(text.startswith("a red house") for texts in forming for text in texts)
+    grown = [new for old, new in pairwise(forming) if new != old and all(map(str.startswith, new, old))]
+    assert len(grown) > 1
 
 
 def test_a_hostile_phrase_is_text_everywhere_and_on_a_phone_all_fits(newcomer, page):

@@ -1,6 +1,7 @@
 """What people do with the service, over HTTP with the bundled models, through the client that ships with it."""
 
 import io
+import itertools
 import json
 import zipfile
 from urllib.parse import quote
@@ -70,10 +71,17 @@ def test_progress_is_told_with_previews_as_pictures_form(client):
 
 def test_an_expansion_is_told_as_it_is_drawn(client):
     events = list(client.expanding("a red house", n=3, seed=1))
-    assert [event.kind for event in events][0] == "drawn" and events[-1].kind == "expansion"
+    *drawn, last = events
+    assert {event.kind for event in drawn} == {"drawn"} and last.kind == "expansion"
     found = client.expand("a red house", n=3, seed=1)
     assert [prompt["text"] for prompt in events[-1].data["prompts"]] == [prompt.text for prompt in found.prompts]
     assert len(found.prompts) == 3 and len(found.candidates) >= 32
+    texts = [event.data["texts"] for event in drawn]
+    assert len(texts) > 1 and all(text.startswith("a red house") for text in itertools.chain(*texts))
+    sizes = [sum(map(len, block)) for block in texts]
+    assert {len(block) for block in texts} == {8} and sizes[0] < max(sizes)
+    candidates = [prompt.text for prompt in found.candidates]
+    assert texts[-1] == candidates[-32:][:8] and drawn[-1].data["candidates"] == len(candidates)
     with pytest.raises(ServiceError, match="phrase: .*at least one word"):
         list(client.expanding(" "))
 

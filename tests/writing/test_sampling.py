@@ -21,11 +21,12 @@ def network(tiny_gpt2):
     return AutoModelForCausalLM.from_pretrained(tiny_gpt2).eval()
 
 
-def drawn(network, rows, *, settings=PLAIN, banned=(), barred=None, stops=(0,), length=12, lead=(0, 5, 6)):
+def drawn(network, rows, *, settings=PLAIN, banned=(), barred=None, stops=(0,), length=12, lead=(0, 5, 6), watch=None):
     noise = torch.rand(len(rows), length, generator=torch.Generator().manual_seed(3))
     mask = torch.zeros(400, dtype=torch.bool)
     mask[list(stops)] = True
-    return decode(network, list(lead), rows, noise, settings, stops=mask, barred=barred, banned=list(banned))
+    how = {"stops": mask, "barred": barred, "banned": list(banned), "watch": watch}
+    return decode(network, list(lead), rows, noise, settings, **how)
 
 
 def shares(scores, settings, *, history=NO_HISTORY, forbidden=None, count=20_000):
@@ -90,6 +91,18 @@ def test_a_row_says_the_same_however_soon_its_neighbours_stop(network):
     cut = drawn(network, rows, stops=(0, free[1].tokens[0]))
     unharmed = [k for k in range(4) if free[1].tokens[0] not in free[k].tokens]
     assert unharmed and all(cut[k].tokens == free[k].tokens for k in unharmed)
+
+
+def test_rows_can_be_watched_as_they_grow_and_do_not_change(network):
+    free = drawn(network, [[7], [8, 9]])
+    stops, seen = (0, free[1].tokens[4]), []
+    watched = drawn(network, [[7], [8, 9]], stops=stops, watch=lambda so_far: seen.append(so_far()))
+    assert watched == drawn(network, [[7], [8, 9]], stops=stops)
+    assert [len(first.tokens) for first, _ in seen] == list(range(1, len(seen) + 1))
+    for rows in seen:
+        for row, final in zip(rows, watched, strict=True):
+            assert final.tokens[: len(row.tokens)] == row.tokens and final.logprobs[: len(row.tokens)] == row.logprobs
+            assert not row.complete or row == final
 
 
 def test_banned_sequences_are_never_completed_but_their_parts_are_free(network):

@@ -5,20 +5,20 @@ export default function (component) {
   const root = rooted(parentElement, (part) => {
     part.append(
       el("ol", { class: "lines", "aria-label": "Prompts" }),
-      el("div", { class: "below" }, el("button", { type: "button" }), el("p", { class: "muted", role: "status" })),
+      el("div", { class: "below" }, el("button", { type: "button" }), el("p", { class: "muted" })),
       el("details", {}, el("summary"), el("ul", { class: "others" })),
+      el("p", { class: "hidden", role: "status" }),
     );
   });
-  const [list, below, details] = root.children;
-  keep(list, data.lines.length || !data.busy ? data.lines : blanks(data.awaited), line, (node, item) => {
-    if (item.prompt) fill(node, item, data, act);
-  });
+  const [list, below, details, spoken] = root.children;
+  keep(list, data.lines, line, (node, item) => fill(node, item, data, act));
   const free = data.lines.filter((item) => !item.pinned).length;
   set(below.firstChild, {
     hidden: !data.lines.length, disabled: data.busy || !free, onclick: () => act("reroll", -1),
     text: free === data.lines.length ? "Re-roll all" : "Re-roll those not pinned",
   });
   set(below.lastChild, { text: data.told });
+  set(spoken, { text: data.spoken });
   set(details, { hidden: !data.others.length });
   set(details.firstChild, { text: `What GPT-2 also wrote (${data.others.length})` });
   keep(details.lastChild, data.others, other, (node, item) => {
@@ -29,20 +29,19 @@ export default function (component) {
 }
 
 const plain = (prompt) => prompt.map(([, text]) => text).join("");
-const blanks = (count) => Array.from({ length: count }, (_, place) => ({ key: `blank ${place}` }));
 const other = () => el("li", {}, el("span"), el("button", { type: "button", text: "Add" }));
 
-function line(item) {
-  if (!item.prompt) return el("li", { class: "blank", "aria-hidden": true }, el("span"));
+function line() {
   const tools = ["Edit", "Pin", "Re-roll", "Remove"].map((text) => el("button", { type: "button", text }));
-  const text = el("p", { class: "text" });
-  return el("li", { class: "new" }, el("div", { class: "said" }, text, el("span", { class: "muted" })), el("div", { class: "tools" }, ...tools));
+  const said = el("div", { class: "said" }, el("p", { class: "text" }), el("span", { class: "muted" }));
+  return el("li", {}, said, el("div", { class: "tools" }, ...tools));
 }
 
 function fill(node, item, data, act) {
   const [said, tools] = node.children;
   const [edit, pin, reroll, remove] = tools.children;
-  if (!said.querySelector("textarea")) unfold(said.firstChild, item.prompt);
+  set(node, { "aria-busy": item.forming && "true" });
+  if (!said.querySelector("textarea")) pieces(said.firstChild, item.prompt);
   set(said.lastChild, { text: item.remark, hidden: !item.remark });
   const about = `prompt ${item.place}`;
   set(edit, { "aria-label": `Edit ${about}`, disabled: data.busy, onclick: () => open(node, item, act) });
@@ -52,19 +51,6 @@ function fill(node, item, data, act) {
   });
   set(reroll, { "aria-label": `Re-roll ${about}`, disabled: data.busy || item.pinned, onclick: () => act("reroll", item.key) });
   set(remove, { "aria-label": `Remove ${about}`, disabled: data.busy, onclick: () => act("remove", item.key) });
-}
-
-// GPT-2's words appear one after the other, as it wrote them.
-function unfold(node, prompt) {
-  const wanted = JSON.stringify(prompt);
-  if (node.dataset.prompt === wanted) return;
-  node.dataset.prompt = wanted;
-  let place = 0;
-  const words = ([kind, text]) => {
-    const found = kind === "typed" ? [text] : text.match(/\s*\S+\s*/g) ?? [text];
-    return el(TAGS[kind], {}, ...found.map((word) => el("span", { text: word, style: `--place: ${kind === "typed" ? 0 : ++place}` })));
-  };
-  node.replaceChildren(...prompt.map(words));
 }
 
 function open(node, item, act) {
