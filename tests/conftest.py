@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 # Before anything imports huggingface_hub, which reads these once; processes that tests start inherit them.
@@ -22,6 +23,12 @@ torch.set_num_threads(1)
 # A busy machine is no bug.
 settings.register_profile("synth", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("synth")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as many tests wait for servers and other processes; each takes up to 2 GB."""
+    room = psutil.virtual_memory().available // 2**31
+    return max(1, min((os.cpu_count() or 1) + 1, room, 8))
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from transformers import Swin2SRForImageSuperResolution
 from synth.edit.tiles import tiled
 from synth.errors import ModelError
 from synth.jobs import ModelRef
+from synth.models.alone import LOADING
 from synth.models.devices import choose_dtype
 from synth.models.loading import first_line
 from synth.models.quiet import quiet
@@ -122,7 +123,7 @@ def load_upscaler(model: ModelRef, device: str) -> Upscaler:
     """The upscaler on its device; the last one is kept. ModelError if it cannot be loaded."""
     folder, _ = check_upscaler(model)
     try:
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with LOADING, quiet(), torch.random.fork_rng(devices=[]):
             return (_diffusion if (folder / "model_index.json").is_file() else _swin2sr)(folder, device)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise ModelError(

@@ -11,6 +11,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef
+from synth.models.alone import LOADING
 from synth.models.devices import choose_device
 from synth.models.quiet import quiet
 from synth.models.weights import read_json
@@ -42,7 +43,7 @@ class Clip:
         reference = check_clip(name)
         folder = locate(reference, "clip")
         try:
-            with quiet():
+            with LOADING, quiet():
                 model = CLIPModel.from_pretrained(
                     folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
                 )

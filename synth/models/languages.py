@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from synth.errors import ModelError
+from synth.models.alone import LOADING
 from synth.models.trained import Start, lay_over, melt
 from synth.models.weights import training_facts
 from synth.presets import base_of, locate
@@ -44,14 +45,15 @@ def read_config(model: Path) -> PreTrainedConfig:
 def read_network(model: Path) -> PreTrainedModel:
     """The network of a folder or checkpoint in float32, adapters melted in. Raises whatever transformers does."""
     base = base_of(model, "expander")
-    if base is None:
-        return AutoModelForCausalLM.from_pretrained(
-            model, dtype=torch.float32, local_files_only=True, use_safetensors=True
-        )
-    network = begin(read_network(locate(base, "expander")), _start(model))
-    lay_over({NAME: network}, model)
-    melt(network)
-    return network.eval()
+    with LOADING:
+        if base is None:
+            return AutoModelForCausalLM.from_pretrained(
+                model, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            )
+        network = begin(read_network(locate(base, "expander")), _start(model))
+        lay_over({NAME: network}, model)
+        melt(network)
+        return network.eval()
 
 
 def begin(network: PreTrainedModel, start: Start) -> PreTrainedModel:

@@ -8,6 +8,7 @@ import torch
 from synth.errors import InputError, ModelError
 from synth.jobs import ModelRef, check_choice
 from synth.models import hub
+from synth.models.alone import LOADING
 from synth.models.devices import free_memory, is_out_of_memory, release_memory
 from synth.models.families import (
     DiffusionPipeline,
@@ -67,7 +68,7 @@ def load(model: ModelRef, device: str, dtype: str, offload: str = "auto") -> Dif
     path = check_model(model)
     try:
         # Modules draw their initial weights before the file's replace them: the caller's random state must not notice.
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with LOADING, quiet(), torch.random.fork_rng(devices=[]):
             pipeline = _read(path, getattr(torch, dtype))
             _add_loras(pipeline, model.loras)
         pipeline = _place(pipeline, device, offload)

@@ -14,6 +14,7 @@ from streamlit.web import bootstrap
 from synth.errors import InputError
 from synth.jobs import check_whole
 from synth.page.joined import Joined, join
+from synth.page.leaving import leave_in_time
 from synth.page.own_service import own_service
 from synth.serve.client import ServiceError
 
@@ -55,6 +56,7 @@ def open_page(how: Opening) -> None:
     with _service(how) as service:
         join(service)
         _ask_nobody()
+        leave_in_time(service)
         hosts = {"server.allowedHosts": list(LOOPBACK)} if how.host in LOOPBACK else {}
         options = OPTIONS | hosts | {"server.address": how.host, "server.port": how.port}
         bootstrap.load_config_options(options)

@@ -40,7 +40,7 @@ def own_service(out: Path) -> Iterator[Joined]:
         _wait(service)
         yield service
     finally:
-        _stop(process)
+        stop(process)
 
 
 def free_port() -> int:
@@ -65,7 +65,7 @@ def _wait(service: Joined) -> None:
     raise SynthError(f"the page's own service did not answer within {PATIENCE:g} seconds")
 
 
-def _stop(process: subprocess.Popen) -> None:
+def stop(process: subprocess.Popen) -> None:
     """Let it finish the batch in hand; what waits goes on when it starts again."""
     process.terminate()
     try:

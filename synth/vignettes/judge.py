@@ -15,6 +15,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from synth.errors import ModelError
+from synth.models.alone import LOADING
 from synth.vignettes.attributes import ATTRIBUTES
 
 INPUT_SIZE = 128
@@ -50,9 +51,10 @@ class Judge(nn.Module):
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> "Judge":
         """The judge that ships with the package, in evaluation mode."""
-        judge = cls()
         try:
-            load_model(judge, str(path))
+            with LOADING:
+                judge = cls()
+                load_model(judge, str(path))
         except Exception as error:
             raise ModelError(f"the judge {path} cannot be read: {error}") from None
         return judge.eval()
