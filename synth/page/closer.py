@@ -7,7 +7,7 @@ import streamlit as st
 
 from synth.page import parts
 from synth.page.chores import Chore
-from synth.page.following import data_uri
+from synth.page.pictures import Kept
 from synth.page.prompts import pieces
 from synth.page.visit import Visit
 from synth.serve.answers import Heat, HotWord, Picture
@@ -31,20 +31,20 @@ def show_closer(visit: Visit) -> None:
 
 
 def _closer(visit: Visit, picture: Picture, chore: Chore[Heat], was_busy: bool) -> None:
-    png = visit.tried("closer", lambda: visit.picture(visit.following.study, picture.key))
-    if png:
-        parts.part("closer", "closer", _data(visit, picture, chore, png))
+    image = visit.tried("closer", lambda: visit.picture(visit.following.study, picture.key))
+    if image:
+        parts.part("closer", "closer", _data(visit, picture, chore, image))
     parts.note(visit.troubles.get("closer", "") or chore.trouble, "closer")
     if was_busy and not chore.busy:
         st.rerun()
 
 
-def _data(visit: Visit, picture: Picture, chore: Chore[Heat], png: bytes) -> dict[str, Any]:
+def _data(visit: Visit, picture: Picture, chore: Chore[Heat], image: Kept) -> dict[str, Any]:
     job, heat = picture.job, chore.result
     phrase = visit.phrase if visit.phrase in job.prompt else job.prompt
     words, rest = _words(heat) if heat else ([], "")
     return {
-        "key": picture.key, "image": data_uri(png), "width": job.settings.width,
+        "key": picture.key, "image": image.address, "width": job.settings.width,
         "about": f"{job.prompt}, seed {job.seed}",
         "prompt": pieces(Prompt(text=job.prompt, phrase=phrase)), "words": words, "rest": rest,
         "hint": HINT if heat else "" if chore.trouble else WAIT,

@@ -6,7 +6,6 @@ import streamlit as st
 
 from synth.page import parts
 from synth.page.closer import facts
-from synth.page.following import data_uri
 from synth.page.visit import SIDES, Visit
 from synth.serve.answers import Picture
 
@@ -32,5 +31,5 @@ def differences(a: Picture, b: Picture) -> list[tuple[str, str, str]]:
 
 
 def _side(visit: Visit, picture: Picture) -> dict[str, Any]:
-    png = visit.picture(visit.following.study, picture.key)
-    return {"image": data_uri(png), "about": f"{picture.job.prompt}, seed {picture.job.seed}"}
+    image = visit.picture(visit.following.study, picture.key).address
+    return {"image": image, "about": f"{picture.job.prompt}, seed {picture.job.seed}"}

@@ -1,6 +1,5 @@
 """A study as it happens: a thread listens to the service's events, and the page looks at what is known by then."""
 
-import base64
 import io
 import time
 from collections import deque
@@ -11,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from synth.page.chores import sentence
+from synth.page.pictures import Kept, keep
 from synth.serve.answers import Picture, State
 from synth.serve.client import Client, ServiceError
 from synth.writing.prompts import Prompt
@@ -26,13 +26,15 @@ GONE = (401, 404)  # to try again would not help
 class Shown:
     """A picture in the grid.
 
-    status: "waiting", "forming", "done" or "failed"; image: a data URI; told: more of its status.
+    status: "waiting", "forming", "done" or "failed"; told: more of its status; image: the address of `kept`, or a data
+    URI while it forms.
     """
 
     picture: Picture
     status: str = "waiting"
     image: str = ""
     told: str = ""
+    kept: Kept | None = None
 
 
 class Following:
@@ -123,23 +125,18 @@ class Following:
     def _tried(self, item: Shown, status: str, error: str) -> None:
         """Note what became of a picture; a finished one is fetched once."""
         if status == "done" and item.status != "done":
-            item.image = small(self._client.picture(self.study, item.picture.key))
-            item.told = ""
+            item.kept = small(self._client.picture(self.study, item.picture.key))
+            item.image, item.told = item.kept.address, ""
         if status in TRIED:
             item.status, item.told = status, error or item.told * (status != "done")
 
 
-def small(png: bytes) -> str:
-    """A picture as a data URI, no larger than a place in the grid."""
+def small(png: bytes) -> Kept:
+    """A picture no larger than a place in the grid."""
     with Image.open(io.BytesIO(png)) as picture:
         if max(picture.size) <= LONGEST:
-            return data_uri(png)
+            return keep(png)
         picture.thumbnail((LONGEST, LONGEST))
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, "JPEG", quality=88)
-    return data_uri(buffer.getvalue(), "jpeg")
-
-
-def data_uri(data: bytes, kind: str = "png") -> str:
-    """A picture's file as an address that holds it."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return keep(buffer.getvalue(), "image/jpeg")

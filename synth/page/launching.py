@@ -1,4 +1,4 @@
-"""The page is opened: its service, its address, and a Streamlit that asks nobody anything."""
+"""The page is opened: what it is asked for is checked, and its service is found or started."""
 
 import errno
 import os
@@ -8,33 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from streamlit import net_util
-from streamlit.web import bootstrap
-
 from synth.errors import InputError
 from synth.jobs import check_whole
 from synth.page.joined import Joined, join
-from synth.page.leaving import leave_in_time
 from synth.page.own_service import own_service
+from synth.page.server import serve_page
 from synth.serve.client import ServiceError
 
 VARIABLE = "SYNTH_KEY"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STUDIES = Path("generated_images")
-APP = Path(__file__).parent / "app.py"
-FONT = 'system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif'
-OPTIONS = {
-    "global.developmentMode": False,
-    "server.headless": True, "server.fileWatcherType": "none", "server.runOnSave": False,
-    "server.enableXsrfProtection": True, "server.enableCORS": True, "server.enableStaticServing": False,
-    "server.enableAgentApi": False, "server.maxUploadSize": 1, "server.disconnectedSessionTTL": 60,
-    "browser.gatherUsageStats": False,
-    "client.toolbarMode": "minimal", "client.showErrorDetails": "none", "client.showErrorLinks": False,
-    "logger.level": "warning", "logger.hideWelcomeMessage": True, "runner.magicEnabled": False,
-    "theme.base": "light", "theme.font": FONT, "theme.primaryColor": "#0b6b8a", "theme.backgroundColor": "#ffffff",
-    "theme.secondaryBackgroundColor": "#f6f7f9", "theme.textColor": "#1f2933", "theme.linkColor": "#0b6b8a",
-    "theme.borderColor": "#c3c8cf", "theme.baseRadius": "8px", "theme.showWidgetBorder": True,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +37,7 @@ def open_page(how: Opening) -> None:
     _check(how)
     with _service(how) as service:
         join(service)
-        _ask_nobody()
-        leave_in_time(service)
-        hosts = {"server.allowedHosts": list(LOOPBACK)} if how.host in LOOPBACK else {}
-        options = OPTIONS | hosts | {"server.address": how.host, "server.port": how.port}
-        bootstrap.load_config_options(options)
-        shown = f"[{how.host}]" if ":" in how.host else how.host
-        print(f"Synth is open at http://{shown}:{how.port} (Ctrl-C ends it)", flush=True)
-        bootstrap.run(str(APP), False, [], options)
+        serve_page(service, how.host, how.port)
 
 
 def _check(how: Opening) -> None:
@@ -96,8 +71,3 @@ def _service(how: Opening) -> AbstractContextManager[Joined]:
                 raise InputError(VARIABLE, "a key" if service.key else "", "set it to a key of the service") from None
             raise
     return nullcontext(service)
-
-
-def _ask_nobody() -> None:
-    """Streamlit asks amazonaws.com for this machine's address when a page of an unknown origin knocks."""
-    net_util.get_external_ip = net_util.get_internal_ip = lambda: None

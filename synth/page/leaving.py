@@ -4,29 +4,23 @@ import os
 import time
 from threading import Thread
 
-from streamlit.runtime import Runtime
-from streamlit.runtime.runtime import RuntimeState
-
 from synth.page.joined import Joined
 from synth.page.own_service import stop
 
-ENDING = (RuntimeState.STOPPING, RuntimeState.STOPPED)
-LOOK = 0.5  # seconds between two looks whether it was told
-FAREWELL = 10.0  # seconds for what visitors are being shown
+FAREWELL = 5  # seconds for what visitors are being shown
+LONGEST = 10.0  # seconds after which nothing is waited for any more
 
 
 def leave_in_time(service: Joined) -> None:
-    """End this process and its service where Streamlit has not ended some seconds after SIGTERM or Ctrl-C.
+    """End this process and its service some seconds from now, unless it has ended by itself.
 
-    Streamlit waits for browsers that keep their connections, and for scripts that wait for an answer.
+    Streamlit waits for scripts that wait for an answer.
     """
-    Thread(target=_watch, args=(service,), daemon=True, name="synth-leaving").start()
+    Thread(target=_end, args=(service,), daemon=True, name="synth-leaving").start()
 
 
-def _watch(service: Joined) -> None:
-    while not (Runtime.exists() and Runtime.instance().state in ENDING):
-        time.sleep(LOOK)
-    time.sleep(FAREWELL)
+def _end(service: Joined) -> None:
+    time.sleep(LONGEST)
     if service.process is not None:
         stop(service.process)
     os._exit(0)

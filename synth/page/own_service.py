@@ -15,9 +15,11 @@ from typing import IO
 from synth.errors import SynthError
 from synth.page.champions import champions
 from synth.page.joined import Joined
+from synth.records.files import made_folder, write_atomically
 from synth.serve.client import ServiceError
 
 CHAMPIONS = ".champions"
+KEY = ".page-key"
 PATIENCE = 300.0  # seconds until it answers
 FAREWELL = 30.0  # seconds for the batch in hand
 CHATTER = ("INFO:",)  # uvicorn's, of an address that nobody is to open
@@ -27,9 +29,9 @@ CHATTER = ("INFO:",)  # uvicorn's, of an address that nobody is to open
 def own_service(out: Path) -> Iterator[Joined]:
     """A service on a free port of this machine that offers all presets and champions; stopped at the end of the block.
 
-    out: the root of all studies. SynthError where it does not start, after its own words.
+    out: the root of all studies. SynthError where it cannot be, or the service does not start, after its own words.
     """
-    key, port = secrets.token_urlsafe(), free_port()
+    key, port = _key(out), free_port()
     models = ",".join(["presets", *champions(out / CHAMPIONS)])
     command = [sys.executable, "-m", "synth", "serve", "--port", str(port), "--models", models, "--out", str(out)]
     environment = os.environ | {"SYNTH_KEYS": key}  # so that nobody else on this machine is answered
@@ -41,6 +43,14 @@ def own_service(out: Path) -> Iterator[Joined]:
         yield service
     finally:
         stop(process)
+
+
+def _key(out: Path) -> str:
+    """The service's key, for this user alone: the same at every start, so that visitors find their studies again."""
+    path = made_folder(out) / KEY
+    if not path.exists():
+        write_atomically(path, secrets.token_urlsafe().encode(), mode=0o600)
+    return path.read_text(encoding="utf-8")
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ from synth.errors import SynthError
 from synth.page.chores import Chore, Tell, sentence
 from synth.page.following import Following
 from synth.page.joined import joined
+from synth.page.pictures import keep
 from synth.serve.answers import Expanded, Heat, Measured, Offered, State
 from synth.writing.prompts import CHOSEN, NOT_CHOSEN, Prompt
 
@@ -60,7 +61,7 @@ class Visit:
         self._offered: Offered | None = None
         self._numbers, self._rolls = itertools.count(), 0
         self.replaced: set[int] | None = None
-        self.picture = lru_cache(maxsize=8)(self.client.picture)
+        self.picture = lru_cache(maxsize=8)(lambda study, key: keep(self.client.picture(study, key)))
 
     def close(self) -> None:
         """The visitor is gone: nobody is to listen any longer. What is asked just now may end, so the client stays."""

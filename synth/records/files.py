@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,21 +14,22 @@ from synth.errors import StudyError
 LOCK = ".lock"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Put `data` at `path`: a temporary file beside it, flushed to disk, is renamed over it.
 
-    Raises StudyError with the remedy, as for a full disk; what was at `path` before is then still there.
+    mode: who may read and write it, less what the umask forbids. Raises StudyError with the remedy, as for a full disk;
+    what was at `path` before is then still there.
     """
     try:
-        _write_beside(path, data)
+        _write_beside(path, data, mode)
     except OSError as error:
         raise StudyError(f"{path} cannot be written ({error.strerror}); {remedy_for(str(error))}") from error
 
 
-def _write_beside(path: Path, data: bytes) -> None:
+def _write_beside(path: Path, data: bytes, mode: int) -> None:
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -10,6 +10,8 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 from synth.jobs import ExpansionSettings, Job, Settings
 from synth.writing.prompts import Prompt
 
+SESSION = "Synth-Session"  # the header that tells people apart who share a key
+
 
 class Answer:
     """Base of what is answered."""

@@ -19,19 +19,17 @@ from synth import __version__
 from synth.errors import SynthError
 from synth.records.rows import to_csv
 from synth.serve import problems
-from synth.serve.answers import Drawn, Expanded, Heat, Measured, Offered, State, Uploaded
+from synth.serve.answers import SESSION, Drawn, Expanded, Heat, Measured, Offered, State, Uploaded
 from synth.serve.asks import ExpandAsk, MeasureAsk, RenderAsk, StudyAsk
 from synth.serve.bodies import Bounded
 from synth.serve.departures import Departures
 from synth.serve.events import Event, Mailbox
-from synth.serve.keys import Keys
+from synth.serve.keys import LOOPBACK, Keys
 from synth.serve.metrics import Counted
 from synth.serve.problems import Problem, Refused
 from synth.serve.queue import Entry
 from synth.serve.service import Service
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-SESSION = "Synth-Session"
 UPLOADS = "/v1/uploads"
 LISTEN = 5.0  # seconds without an event, after which it is noted that the client is still there; or less by patience
 SWEEP = 1.0  # seconds between looks for clients that are gone

@@ -19,9 +19,8 @@ import httpx
 
 from synth.errors import SynthError
 from synth.jobs import ExpansionSettings, Settings
-from synth.serve.answers import Drawn, Expanded, Heat, Measured, Offered, State, Uploaded
+from synth.serve.answers import SESSION, Drawn, Expanded, Heat, Measured, Offered, State, Uploaded
 
-SESSION = "Synth-Session"
 SLOW = httpx.Timeout(10.0, read=600.0)  # seconds; reports, measures and heat maps wait for the model
 SILENCE = 60.0  # seconds without a sign of life in a stream of events, which has one every 15
 

@@ -14,6 +14,7 @@ from threading import Lock
 from synth.errors import InputError
 
 VARIABLE = "SYNTH_KEYS"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")  # hosts that need no key
 SHORTEST = 16
 REMEDY = (
     f'use at least {SHORTEST} letters and digits: python -c "import secrets; print(secrets.token_urlsafe())" makes one'

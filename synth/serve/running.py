@@ -10,9 +10,9 @@ import uvicorn
 
 from synth.errors import InputError
 from synth.jobs import check_whole
-from synth.serve.app import LOOPBACK, create_app
+from synth.serve.app import create_app
 from synth.serve.catalogue import DEFAULT, Catalogue
-from synth.serve.keys import VARIABLE, Keys
+from synth.serve.keys import LOOPBACK, VARIABLE, Keys
 from synth.serve.limits import Limits
 from synth.serve.service import LIMITS, Service
 from synth.writing.tokens import TruncationWarning

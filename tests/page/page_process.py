@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from bench.service_process import _free_port
 
-WATCHED = Path(__file__).parent / "watched"
+GUARD = Path(__file__).parents[1] / "guard"
 PATIENCE = 120.0  # seconds until the page is open
 FAREWELL = 60.0  # seconds until everything has ended
 
@@ -24,8 +24,8 @@ class Page:
     def __init__(self, folder: Path, *words: str, **variables: str) -> None:
         self.notes, self.log, self.port = folder / "notes.txt", folder / "page.log", _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        path = os.pathsep.join([str(WATCHED), os.environ["PYTHONPATH"]])
-        environment = os.environ | {"PYTHONPATH": path, "NOTES": str(self.notes), "OMP_NUM_THREADS": "1"} | variables
+        path = os.pathsep.join([str(GUARD), os.environ["PYTHONPATH"]])
+        environment = os.environ | {"PYTHONPATH": path, "GUARD": str(self.notes), "OMP_NUM_THREADS": "1"} | variables
         command = [sys.executable, "-m", "synth", "page", "--port", str(self.port), *words]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)

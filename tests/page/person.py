@@ -7,6 +7,7 @@ from typing import Any
 from chromium import Browser
 
 PATIENCE = 120.0  # seconds; a busy machine is no bug
+PAUSE = 0.15  # seconds between two things that a person does; Streamlit loses some of those within a few milliseconds
 ROLES = ("button", "textbox", "combobox", "checkbox", "slider", "spinbutton", "image", "link", "progressbar")
 CODES = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39}
 # Elements of the page and of every shadow root in it.
@@ -51,7 +52,8 @@ class Person:
 
     def text(self) -> str:
         """All that can be read."""
-        return self.run("every('p, li, h1, h2, button, td, summary').filter(seen).map((n) => n.innerText).join('\\n')")
+        told = "p, li, h1, h2, button, td, summary, [role=dialog]"
+        return self.run(f"every('{told}').filter(seen).map((node) => node.innerText).join('\\n')")
 
     def press(self, key: str, times: int = 1) -> None:
         """A key of the keyboard."""
@@ -62,6 +64,7 @@ class Person:
             self.browser.call("Input.dispatchKeyEvent", type="keyUp", **more)
 
     def focus(self, selector: str, name: str) -> None:
+        time.sleep(PAUSE)
         self.until(f"named({json.dumps(selector)}, {json.dumps(name)})")
         self.run(f"named({json.dumps(selector)}, {json.dumps(name)}).focus()")
 

@@ -74,7 +74,7 @@ def test_a_whole_path(newcomer):
 
     person.until("named('p', 'All pictures are finished')")
     person.until(f"{DONE}.length === 6")
-    assert person.run(f"{DONE}.every((image) => image.naturalWidth === 128)")
+    person.until(f"{DONE}.every((image) => image.naturalWidth === 128)")
     assert person.run(f"{DONE}[3].alt") == "a blue boat on a lake at night, seed 1"
 
     person.choose("Look closer at a blue boat on a lake at night, seed 1")
@@ -121,13 +121,33 @@ def test_texts_are_seen_growing_as_gpt2_writes_them(newcomer):
     assert len(grown) > 1
 
 
+def test_hasty_clicks_do_not_cut_the_connection(newcomer, page):
+    person = newcomer
+    expand(person, "a red lighthouse at sunset")
+    person.choose("Render 4 pictures")
+    names = ("Pin", "Unpin", "Look closer", "Compare", "Render")
+    for place in range(150):
+        person.run(
+            f"every('button').filter((node) => seen(node) && !node.disabled && (node.ariaLabel || node.textContent)"
+            f".startsWith({names[place % len(names)]!r})).slice({place % 2})[0]?.click()"
+        )
+        time.sleep(0.05)
+    person.until("named('p', 'All pictures are finished')")
+    assert not person.run("every('[role=dialog]').length")
+    person.until(f"{DONE}.length === 4 && {DONE}.every((image) => image.naturalWidth === 128)")
+    gone = f"{page.url}/pictures/{'0' * 64}"
+    assert person.run(f"fetch({json.dumps(gone)}).then((answer) => answer.status)") == 404
+
+
 def test_a_hostile_phrase_is_text_everywhere_and_on_a_phone_all_fits(newcomer, page):
     person = newcomer
     person.browser.screen(390, 844, phone=True)
     assert all(HOSTILE in text for text in expand(person, HOSTILE))
     render(person)
     assert HOSTILE in person.text()
-    assert not person.run("window.hurt || every('img').some((image) => !image.src.startsWith('data:'))")
+    assert not person.run("window.hurt")
+    sources = person.run("every('img').map((image) => image.src)")
+    assert sources and all(source.startswith(("data:", f"{page.url}/pictures/")) for source in sources)
 
     assert person.run("document.documentElement.scrollWidth") <= 390
     wide = (
