@@ -4,7 +4,6 @@ Which rows are done is nowhere noted: a row's plan names its study's folder, and
 So a batch can be stopped, edited and run again, and rows may come, go and change places.
 """
 
-import base64
 import csv
 import io
 import json
@@ -22,6 +21,7 @@ from PIL import Image
 
 from synth.errors import InputError, SynthError
 from synth.journal import NAME, Journal
+from synth.layout.inlining import embedded
 from synth.layout.parameters import Parameter, check_parameters, declared, parse_parameters
 from synth.layout.publishing import fill
 from synth.records.estimates import in_words
@@ -243,11 +243,8 @@ def _thumbnails(folder: Path) -> list[str]:
 @cache
 def _thumbnail(path: Path) -> str:
     """A small copy as a data URI; "" for a picture that is damaged or gone, as the other rows have to go on."""
-    small = io.BytesIO()
     try:
         with Image.open(path) as picture:
-            picture.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
-            picture.convert("RGB").save(small, "JPEG", quality=85)
+            return embedded(picture, "JPEG", THUMBNAIL_SIZE, quality=85)
     except DAMAGE:
         return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(small.getvalue()).decode()}"

@@ -7,18 +7,18 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import tomllib
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 from check_wheel import expected_files
 from docker_recipe import Image, Kitchen, instructions, is_ignored, patterns_of
+from ports import free_port
 
 from synth.serve.client import Client
 
@@ -103,12 +103,6 @@ def test_the_surroundings_refuse_and_note_what_they_should(image):
     assert "Read-only file system" in refused(f"open({f'{image.root}/opt/x'!r}, 'w')")
     if as_user(image):
         assert "denied" in refused(f"import os; os.mkdir({f'{image.root}/opt/x'!r})").lower()
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def until_healthy(image: Image, process: subprocess.Popen, health: list[str], log: Path) -> None:

@@ -437,12 +437,15 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(own, tmp_path):
 
     finger = threading.Thread(target=interrupt_after_three)
     finger.start()
-    with pytest.raises(
+    stopping = pytest.raises(
         KeyboardInterrupt, match=r"Stopped: \d+ of 200 pictures are safe in .*run; run the same again"
-    ) as told:
-        own(name="run", seeds=100, settings=SMALL.but(steps=20), batch_size=2)
-    stopped.set()
-    finger.join()
+    )
+    try:
+        with stopping as told:
+            own(name="run", seeds=100, settings=SMALL.but(steps=100), batch_size=2)
+    finally:  # or it would go on with the tests that follow
+        stopped.set()
+        finger.join()
     done = Study.open("run", tmp_path).counts["done"]
     assert f"Stopped: {done} of" in str(told.value)
     assert 3 <= done == len(list((tmp_path / "run" / "images").iterdir())) < 200

@@ -3,9 +3,6 @@
 Its only script is Synth's own, named by its digest in the page's policy; what users typed is escaped.
 """
 
-import base64
-import hashlib
-import io
 import re
 from difflib import SequenceMatcher
 from html import escape
@@ -20,6 +17,7 @@ from synth.compare.difference import COLOURS, coloured, difference, gain, in_wor
 from synth.compare.pairs import MACHINE, Comparison, Pair
 from synth.compare.panels import spelled
 from synth.errors import StudyError
+from synth.layout.inlining import digest_of, embedded
 from synth.layout.publishing import LAYOUTS, fill
 from synth.measure.intervals import Figure
 from synth.records.files import write_atomically
@@ -52,7 +50,7 @@ def page(comparison: Comparison) -> str:
         top=round(255 / factor),
         gradient=", ".join(_stops()),
         script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_digest=digest_of(script),
     )
 
 
@@ -78,18 +76,11 @@ def _shown(pair: Pair, pictures: tuple[Image.Image, Image.Image], apart: np.ndar
         "prompts": (pair.a["prompt"], pair.b["prompt"]),
         "width": a.width,
         "height": a.height,
-        "a": _embedded(a),
-        "b": _embedded(b),
-        "difference": _embedded(coloured(apart, factor)),
+        "a": embedded(a),
+        "b": embedded(b),
+        "difference": embedded(coloured(apart, factor)),
         "words": in_words(apart),
     }
-
-
-def _embedded(picture: Image.Image) -> str:
-    """A picture as a data URI, every pixel kept."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=6)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _stops(count: int = 9) -> list[str]:

@@ -1,7 +1,5 @@
 """The expansion tree as a page that opens offline: branches fold, and the end of a prompt opens to its pictures."""
 
-import base64
-import io
 from collections.abc import Mapping
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,6 +9,7 @@ from synth.explain.studied import jobs_of
 from synth.explain.tree import Tree
 from synth.explain.tree_figure import percent
 from synth.journal import Journal
+from synth.layout.inlining import embedded
 from synth.layout.publishing import LAYOUTS
 from synth.records.pictures import read_picture
 from synth.studies import Study
@@ -25,7 +24,10 @@ def tree_page(tree: Tree, pictures: Mapping[int, list[Image.Image]] | None = Non
     return environment.get_template("tree/index.html.j2").render(
         title=tree.root.text, root=tree.root, model=tree.model.name, least=tree.least,
         prompts=[prompt.text for prompt in tree.expansion],
-        pictures={number: [_embedded(picture) for picture in shown] for number, shown in (pictures or {}).items()},
+        pictures={
+            number: [embedded(picture, "WEBP", LARGEST, quality=90) for picture in shown]
+            for number, shown in (pictures or {}).items()
+        },
     )  # fmt: skip
 
 
@@ -38,12 +40,3 @@ def study_pictures(study: Study, most: int = 4) -> dict[int, list[Image.Image]]:
             for number in range(len(study.expansion))
         }
     return {number: [read_picture(path).image for path in found[:most]] for number, found in paths.items() if found}
-
-
-def _embedded(picture: Image.Image) -> str:
-    """A data URI of the picture, smaller where it is large."""
-    small = picture.convert("RGB")
-    small.thumbnail((LARGEST, LARGEST))
-    data = io.BytesIO()
-    small.save(data, "WEBP", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"

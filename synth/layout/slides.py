@@ -5,7 +5,6 @@ notebook holds is sanitised as in reports; the one script is ours, and a Content
 """
 
 import base64
-import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from nbconvert.filters import ansi2html, markdown2html
 from PIL import Image
 
 from synth.errors import InputError
+from synth.layout.inlining import digest_of
 from synth.layout.publishing import LAYOUTS, ONLY_IN_NOTEBOOK, fill, sanitised
 from synth.records.files import write_atomically
 from synth.records.pictures import DAMAGE
@@ -53,8 +53,7 @@ def to_slides(notebook: Path, html: Path, *, title: str | None = None) -> int:
         if ONLY_IN_NOTEBOOK not in cell.metadata.get("tags", []):
             _add(slides, cell)
     script = (LAYOUTS / "slides" / "slides.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = fill("slides/index.html.j2", title=title, slides=slides, script=script, script_digest=digest)
+    page = fill("slides/index.html.j2", title=title, slides=slides, script=script, script_digest=digest_of(script))
     write_atomically(html, page.encode())
     return len(slides)
 

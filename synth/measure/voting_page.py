@@ -4,17 +4,13 @@ A voter sees two pictures under their phrase and nothing of how they were made: 
 and the order is drawn by lot. The votes stay in the browser until they are saved as a file (see synth.measure.ballots).
 """
 
-import base64
-import hashlib
-import io
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from synth.errors import InputError
 from synth.jobs import MAX_SEED, check_whole, content_key
+from synth.layout.inlining import digest_of, embedded
 from synth.layout.publishing import LAYOUTS, fill
 from synth.measure.ballots import FORMAT
 from synth.measure.pairs import rounds
@@ -81,16 +77,11 @@ def _page(study: "Study", rows: "pandas.DataFrame", pairs: int, seed: int) -> st
             "rounds": made, "pictures": [_shown(row, study.folder, phrases) for row in rows.to_dict("records")],
         },
         script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_digest=digest_of(script),
     )  # fmt: skip
 
 
 def _shown(row: dict[str, Any], folder: Path, phrases: list[str]) -> dict[str, Any]:
     """What the page holds of a picture: its key, the place of its phrase, and its pixels without their metadata."""
-    data = io.BytesIO()
-    picture = read_picture(folder / row["path"]).image.convert("RGB")
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    picture.info.clear()
-    picture.save(data, "JPEG", quality=95, subsampling=0)
-    encoded = base64.b64encode(data.getvalue()).decode()
-    return {"key": row["key"], "phrase": phrases.index(row["phrase"]), "data": f"data:image/jpeg;base64,{encoded}"}
+    data = embedded(read_picture(folder / row["path"]).image, "JPEG", LONGEST_SIDE, quality=95, subsampling=0)
+    return {"key": row["key"], "phrase": phrases.index(row["phrase"]), "data": data}

@@ -1,7 +1,5 @@
 """Which word drew what in one picture, ready for a page that shows it where the pointer rests."""
 
-import base64
-import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +11,7 @@ from PIL import Image
 from synth.explain.studied import folder_of
 from synth.explain.words import heat
 from synth.jobs import Job
+from synth.layout.inlining import embedded
 from synth.records.files import write_atomically
 from synth.records.sources import kept
 from synth.serve.answers import Heat, HotWord
@@ -37,7 +36,7 @@ def find_heat(study: Study, job: Job, **how: Any) -> Heat:
     words = [
         HotWord(
             text=word.text, start=word.start, end=word.end, added=word.added, share=round(float(share), 4),
-            map=_png(values),
+            map=embedded(_grey(values), longest=LONGEST),
         )
         for word, share, values in zip(found.words, found.shares(), maps, strict=True)
     ]  # fmt: skip
@@ -51,10 +50,6 @@ def _path(study: Study, job: Job) -> Path:
     return study.folder / "explain" / f"words-{job.key[:16]}.json"
 
 
-def _png(values: np.ndarray) -> str:
-    """A map (H, W) from 0 to its highest as a grey PNG in a data URI."""
-    levels = np.round(255 * values / max(values.max(), 1e-9)).astype(np.uint8)
-    picture, buffer = Image.fromarray(levels), io.BytesIO()
-    picture.thumbnail((LONGEST, LONGEST))
-    picture.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def _grey(values: np.ndarray) -> Image.Image:
+    """A map (H, W) from 0 to its highest."""
+    return Image.fromarray(np.round(255 * values / max(values.max(), 1e-9)).astype(np.uint8))

@@ -5,14 +5,12 @@ https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204
 known models but fitted once per model, to a picture of random colours that its encoder reads.
 """
 
-import base64
-import io
-
 import numpy as np
 import torch
 from PIL import Image
 
 from synth.diffusion.courses import encode
+from synth.layout.inlining import embedded
 from synth.models.families import StableDiffusion
 
 COLOURS, PATCH = 16, 4  # patches along a side, and latent pixels along a patch's
@@ -36,9 +34,7 @@ def preview(latents: torch.Tensor, colours: torch.Tensor, size: tuple[int, int])
     scale = min(1.0, LONGEST / max(size))
     small = Image.fromarray(np.ascontiguousarray(levels.reshape(*latents.shape[1:], 3)))
     picture = small.resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return embedded(picture, "JPEG", quality=80)
 
 
 def _columns(latents: torch.Tensor) -> torch.Tensor:

@@ -7,14 +7,13 @@ connect to nothing, and notes every attempt and every file that it opens for whi
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
+from ports import free_port
 
 from synth.serve.client import Client
 
@@ -32,7 +31,7 @@ class Server:
     def __init__(self, folder: Path, *, threads: int = 1, **how: Any) -> None:
         self.out, self.threads, self.how = folder / "out", threads, how
         self.notes, self.log = folder / "notes.txt", folder / "server.log"
-        self.port = _free_port()
+        self.port = free_port()
         self.process: Any = None
 
     @property
@@ -114,9 +113,3 @@ class _Watchman:
                 raise OSError(f"the network is blocked: {host!r}")
         elif event in FILES and "hostile" in str(arguments[0]):
             os.write(self._notes, f"{event} {arguments[0]!r}\n".encode())
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
-from bench.service_process import _free_port
+from ports import free_port
 
 GUARD = Path(__file__).parents[1] / "guard"
 PATIENCE = 120.0  # seconds until the page is open
@@ -22,7 +22,7 @@ class Page:
     """
 
     def __init__(self, folder: Path, *words: str, **variables: str) -> None:
-        self.notes, self.log, self.port = folder / "notes.txt", folder / "page.log", _free_port()
+        self.notes, self.log, self.port = folder / "notes.txt", folder / "page.log", free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         path = os.pathsep.join([str(GUARD), os.environ["PYTHONPATH"]])
         environment = os.environ | {"PYTHONPATH": path, "GUARD": str(self.notes), "OMP_NUM_THREADS": "1"} | variables

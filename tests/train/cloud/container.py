@@ -2,10 +2,11 @@
 
 import json
 import os
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from ports import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -61,12 +62,6 @@ class Container:
     @property
     def failure(self) -> Path:
         return self.root / "output" / "failure"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def make(

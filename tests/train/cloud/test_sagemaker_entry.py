@@ -9,6 +9,7 @@ from pathlib import Path
 
 import container
 import pytest
+from ports import free_port
 
 from synth.train.cloud.entry import command, main
 from synth.train.params import Params
@@ -85,7 +86,7 @@ def test_torchrun_is_told_of_all_hosts_and_gpus(tmp_path, data):
 
 
 def test_two_hosts_train_together_and_the_first_delivers(tmp_path, data):
-    hosts, port = ("algo-1", "algo-2"), container.free_port()
+    hosts, port = ("algo-1", "algo-2"), free_port()
     made = [container.make(tmp_path / host / "ml", data, host=host, hosts=hosts, port=port) for host in hosts]
     for one in made:
         Params().write(one.root / "input" / "data" / "code" / "params.yaml")
