@@ -9,6 +9,7 @@ SYNTH_URL and SYNTH_KEY name another server and a key of it.
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -22,6 +23,8 @@ PROMPTS, SEEDS = 2, 3
 def grid(synth: Client, study: str) -> Image.Image:
     """The pictures of a study, a row for each prompt."""
     finished = [picture for picture in synth.drawn(study).pictures if picture.status == "done"]
+    if not finished:
+        raise SynthError("no picture was finished")
     pictures = [Image.open(io.BytesIO(synth.picture(study, picture.key))) for picture in finished]
     width, height = (max(sizes) for sizes in zip(*(picture.size for picture in pictures), strict=True))
     sheet = Image.new("RGB", (SEEDS * width, PROMPTS * height), "white")
@@ -44,9 +47,8 @@ def answer(synth: Client, phrase: str) -> None:
 
 
 def main() -> None:
-    with Client(
-        os.environ.get("SYNTH_URL", "http://127.0.0.1:8000"), os.environ.get("SYNTH_KEY"), patience=60
-    ) as synth:
+    url, key = os.environ.get("SYNTH_URL", "http://127.0.0.1:8000"), os.environ.get("SYNTH_KEY")
+    with suppress(EOFError), Client(url, key, patience=60) as synth:
         for phrase in sys.argv[1:] or iter(lambda: input("phrase> "), ""):
             try:
                 answer(synth, phrase)

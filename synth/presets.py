@@ -17,6 +17,7 @@ from synth.models.weights import check_folder, check_safetensors, digest, native
 __all__ = ["PRESETS", "Preset", "advised", "base_of", "check_folder", "digest", "is_present", "locate", "resolve"]
 
 BUNDLED = Path(__file__).parent / "vignettes" / "models"
+LORA_FILE = "pytorch_lora_weights.safetensors"  # in a folder, as diffusers and peft name it
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 TRAINED = {"renderer": ("unet", "vae"), "expander": ("gpt2",)}  # what checkpoints stand for
 INDICES = ("model_index.json", "config.json")  # of a pipeline, and of a model of transformers
@@ -288,7 +289,7 @@ def _pinned_lora(name: str) -> str:
 
 def _lora_weights(folder: Path) -> Path:
     files = sorted(folder.glob("*.safetensors"))
-    usual = [file for file in files if file.name == "pytorch_lora_weights.safetensors"]
+    usual = [file for file in files if file.name == LORA_FILE]
     if len(files) != 1 and not usual:
         raise ModelError(f"The LoRA in {folder} has {len(files)} weight files; download one and give its path.")
     return (usual or files)[0]

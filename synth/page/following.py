@@ -20,6 +20,7 @@ LONGEST = 256  # pixels of a picture in the grid
 RECENT = 16  # pictures from which the rate is known
 TRIED = ("done", "failed")
 GONE = (401, 404)  # to try again would not help
+DAMAGED = 409  # of a picture that is finished
 
 
 @dataclass(slots=True)
@@ -125,8 +126,14 @@ class Following:
     def _tried(self, item: Shown, status: str, error: str) -> None:
         """Note what became of a picture; a finished one is fetched once."""
         if status == "done" and item.status != "done":
-            item.kept = small(self._client.picture(self.study, item.picture.key))
-            item.image, item.told = item.kept.address, ""
+            try:
+                item.kept = small(self._client.picture(self.study, item.picture.key))
+            except (ServiceError, OSError) as problem:
+                if isinstance(problem, ServiceError) and problem.status != DAMAGED:
+                    raise
+                status, error = "failed", f"its file is damaged: {problem}"
+            else:
+                item.image, item.told = item.kept.address, ""
         if status in TRIED:
             item.status, item.told = status, error or item.told * (status != "done")
 

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import socket
+import sys
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,8 @@ class Opening:
 def open_page(how: Opening) -> None:
     """Show the page until SIGTERM or Ctrl-C. InputError or SynthError before anything is shown."""
     _check(how)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit())  # once uvicorn serves, it ends in order and then signals again
     with _service(how) as service:
         join(service)
         serve_page(service, how.host, how.port)

@@ -8,7 +8,7 @@ from synth.page.joined import Joined
 from synth.page.own_service import stop
 
 FAREWELL = 5  # seconds for what visitors are being shown
-LONGEST = 10.0  # seconds after which nothing is waited for any more
+LONGEST = 10.0  # seconds after which the page itself is not waited for; its service may finish the batch in hand
 
 
 def leave_in_time(service: Joined) -> None:

@@ -33,9 +33,11 @@ def own_service(out: Path) -> Iterator[Joined]:
     """
     key, port = _key(out), free_port()
     models = ",".join(["presets", *champions(out / CHAMPIONS)])
-    command = [sys.executable, "-m", "synth", "serve", "--port", str(port), "--models", models, "--out", str(out)]
+    words = ["--port", str(port), "--models", models, "--out", str(out)]
+    command = [sys.executable, "-m", "synth.cli.tied_service", *words]
     environment = os.environ | {"SYNTH_KEYS": key}  # so that nobody else on this machine is answered
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}  # with stdin ends the service, should this be killed
+    process = subprocess.Popen(command, env=environment, text=True, **pipes)
     Thread(target=_relay, args=(process.stderr,), daemon=True).start()
     service = Joined(f"http://127.0.0.1:{port}", key, process)
     try:

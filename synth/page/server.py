@@ -1,7 +1,5 @@
 """The page's server: Streamlit, which asks nobody anything, and the pictures beside it."""
 
-import signal
-import sys
 from pathlib import Path
 
 import streamlit as st
@@ -38,8 +36,6 @@ def serve_page(service: Joined, host: str, port: int) -> None:
     _ask_nobody()
     hosts = {"server.allowedHosts": list(LOOPBACK)} if host in LOOPBACK else {}
     bootstrap.load_config_options(OPTIONS | hosts | {"server.address": host, "server.port": port})
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit())  # after uvicorn has ended in order, which then signals once more
     config = uvicorn.Config(
         st.App(APP, routes=[ROUTE]), host=host, port=port, log_level="warning", access_log=False,
         timeout_graceful_shutdown=FAREWELL, server_header=False, headers=[("X-Content-Type-Options", "nosniff")],

@@ -24,7 +24,6 @@ def show_table(visit: Visit) -> None:
         return
     st.header("Measure and keep", anchor=False)
     _downloads(visit, following.study)
-    parts.note(visit.troubles.get("keep", ""), "keep")
     busy = visit.measuring is not None and visit.measuring.busy
     parts.moving(_figures, OFTEN if busy else None, visit, busy)
 

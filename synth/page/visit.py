@@ -98,7 +98,8 @@ class Visit:
         if numbers and self.writing is None:
             self._rolls += 1
             self.replaced = numbers
-            self._write(wish, len(self.lines) + len(numbers), wish.seed + self._rolls)
+            most = self._offered.limits["pictures"]
+            self._write(wish, min(len(self.lines) + len(numbers), most), wish.seed + self._rolls)
 
     def settle(self) -> bool:
         """Put what GPT-2 has finished into the list; whether there was something."""

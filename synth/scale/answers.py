@@ -6,6 +6,7 @@ from typing import Any
 
 from synth.errors import RenderError, SynthError
 
+PATIENCE = 1800.0  # seconds without any answer, after which workers count as stuck
 ATTEMPTS = 3  # deaths of workers over an item until that is given up
 
 

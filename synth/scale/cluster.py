@@ -16,11 +16,10 @@ from uuid import uuid4
 
 from synth.errors import InputError, RenderError
 from synth.records.estimates import in_words
-from synth.scale.answers import ATTEMPTS, attempt, checked, given_up
+from synth.scale.answers import ATTEMPTS, PATIENCE, attempt, checked, given_up
 
 TRIES = 3
 OBJECT_STORE = 256 * 2**20  # bytes, of a cluster on this machine
-PATIENCE = 1800.0
 OWN = {  # environment of a cluster on this machine; what people set themselves goes before
     "RAY_worker_niceness": "0",  # by itself 15: beside other work its actors hardly moved
     "RAY_prestart_worker_first_driver": "0",  # processes that nobody needs, while all is busy

@@ -10,17 +10,22 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from synth.scale.answers import ATTEMPTS, attempt, checked, given_up
+from synth.errors import RenderError
+from synth.records.estimates import in_words
+from synth.scale.answers import ATTEMPTS, PATIENCE, attempt, checked, given_up
 
 _CONTEXT = get_context("spawn")  # a forked process cannot use CUDA
 
 
 class Processes:
-    """See `synth.scale.crews.Crew`. A process that dies is replaced; when this one dies, all of them end."""
+    """See `synth.scale.crews.Crew`. A process that dies is replaced; when this one dies, all of them end.
 
-    def __init__(self, workers: int | None = None, device: str = "auto") -> None:
+    patience: seconds without any answer after which they count as stuck, a RenderError.
+    """
+
+    def __init__(self, workers: int | None = None, device: str = "auto", patience: float = PATIENCE) -> None:
         gpus = _gpus() if device in ("auto", "cuda") else []
-        self.workers = workers or len(gpus) or 1
+        self.workers, self._patience = workers or len(gpus) or 1, patience
         share = str(max(1, (os.cpu_count() or 1) // self.workers))
         threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", share)}
         self._places = [
@@ -47,7 +52,10 @@ class Processes:
             for worker in team:
                 if worker.place is None and waiting:
                     worker.give(place := waiting.popleft(), items[place])
-            ready = wait([worker.pipe for worker in team if worker.place is not None])
+            ready = wait([worker.pipe for worker in team if worker.place is not None], self._patience)
+            if not ready:
+                remedy = "run the same again to go on"
+                raise RenderError(f"Nothing came from the workers for {in_words(self._patience)}; {remedy}")
             worker = next(worker for worker in team if worker.pipe in ready)
             place, worker.place = worker.place, None
             try:

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.background import BackgroundTask
+from starlette.types import Receive, Scope, Send
 
 from synth import __version__
 from synth.errors import SynthError
@@ -163,7 +164,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     @app.post("/v1/expand", tags=["ask"])
     async def expand(client: Client, ask: ExpandAsk) -> Expanded:
         """Let GPT-2 write prompts for a phrase; nothing is rendered."""
-        return await asyncio.wrap_future(service.expand(ask))
+        return await asyncio.wrap_future(service.expand(client, ask))
 
     @app.post("/v1/expand/events", tags=["ask"], response_class=EventSourceResponse)
     async def expand_events(client: Client, ask: ExpandAsk) -> AsyncIterator[ServerSentEvent]:
@@ -172,16 +173,19 @@ def _add_asking(app: FastAPI, service: Service) -> None:
         About ten times a second `drawn` says how many candidates GPT-2 has written so far, and the first 8 texts of
         those in hand, as far as they are written: `{"candidates": 32, "texts": ["a red house in", ...]}`.
         """
-        topic = object()
+        topic, future = object(), None
         with service.hub.listening(topic) as mailbox:
             try:
-                future = service.expand(ask, mailbox.put)
+                future = service.expand(client, ask, mailbox.put)
                 future.add_done_callback(lambda _: mailbox.close())
                 while event := await _next(mailbox, service, client):
                     yield _sse(event)
                 yield _sse(Event("expansion", asdict(await asyncio.wrap_future(future))))
             except SynthError as error:
                 yield _sse(Event("problem", {"status": getattr(error, "status", 422), "detail": str(error)}))
+            finally:
+                if future is not None:
+                    future.cancel()  # nobody waits for it any more, where it has not begun
 
     @app.post("/v1/studies", tags=["ask"], status_code=202)
     def draw_phrase(client: Client, ask: StudyAsk) -> State:
@@ -258,8 +262,7 @@ def _add_fetching(app: FastAPI, service: Service) -> None:
     async def archive(entry: Own) -> FileResponse:
         """Everything of a finished study in one file."""
         path = await asyncio.wrap_future(await run_in_threadpool(service.archive, entry))
-        name, clean = f"synth-{entry.study}.zip", BackgroundTask(path.unlink)
-        return FileResponse(path, media_type="application/zip", filename=name, background=clean)
+        return _Once(path, media_type="application/zip", filename=f"synth-{entry.study}.zip")
 
 
 def _add_more(app: FastAPI, service: Service) -> None:
@@ -292,6 +295,16 @@ def _so_far(known: Drawn) -> list[Event]:
         if picture.status != "waiting"
     ]
     return [*found, Event("state", asdict(known.state))]
+
+
+class _Once(FileResponse):
+    """A temporary file, which is gone once it was sent, or could not be."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            FilePath(self.path).unlink()
 
 
 def _sse(event: Event) -> ServerSentEvent:

@@ -35,9 +35,15 @@ class _Asked(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-def _changes(cls: type) -> type[_Asked]:
-    """A model with the fields of a dataclass of settings, each of which may be left out."""
-    found = {item.name: (_type(item.type) | None, Field(None, json_schema_extra=_told(item))) for item in fields(cls)}
+def _changes(cls: type, left_out: str = "") -> type[_Asked]:
+    """A model with the fields of a dataclass of settings, each of which may be left out.
+
+    left_out: what then counts, where it is not the dataclass's own default.
+    """
+    found = {
+        item.name: (_type(item.type) | None, Field(None, json_schema_extra=_told(item, left_out)))
+        for item in fields(cls)
+    }
     return create_model(f"{cls.__name__}Changes", __base__=_Asked, __doc__=cls.__doc__, **found)
 
 
@@ -45,15 +51,18 @@ def _type(kind: Any) -> Any:
     return list[str] if kind == tuple[str, ...] else kind
 
 
-def _told(item: Any) -> dict[str, Any]:
+def _told(item: Any, left_out: str) -> dict[str, Any]:
     """What the schema says of a field besides its type."""
     low, high = BOUNDS.get(item.name, (None, None))
     told = {"minimum": low, "maximum": high, "enum": CHOICES.get(item.name) and [*CHOICES[item.name], None]}
-    default = {} if item.default in (MISSING, ()) else {"default": item.default}
+    if left_out:
+        default = {"description": left_out}
+    else:
+        default = {} if item.default in (MISSING, ()) else {"default": item.default}
     return {name: value for name, value in told.items() if value is not None} | default
 
 
-SettingsChanges = _changes(jobs.Settings)
+SettingsChanges = _changes(jobs.Settings, "left out: as the speed advises for the model, see `/v1/models`")
 ExpansionChanges = _changes(jobs.ExpansionSettings)
 
 Phrase = Annotated[str, Field(examples=["a red lighthouse at sunset"], max_length=jobs.MAX_TEXT)]
@@ -130,8 +139,8 @@ def plan_of(ask: StudyAsk | RenderAsk, catalogue: Catalogue, source: Path | None
     settings = presets.advised(model, ask.speed).but(**ask.settings.model_dump(exclude_none=True))
     digests = dict(zip(("source", "mask"), drawn_over(source, mask, settings), strict=False))
     common = {
-        "seeds": ask.seeds, "seed": ask.seed, "settings": settings, "model": model, "strict": ask.strict,
-        "axes": list(map(_axis, ask.axes)), **digests,
+        "seeds": ask.seeds, "seed": ask.seed, "settings": settings, "model": model, "loras": catalogue.loras(ask.model),
+        "strict": ask.strict, "axes": list(map(_axis, ask.axes)), **digests,
     }  # fmt: skip
     if isinstance(ask, RenderAsk):
         return make_plan(ask.phrase, prompts=ask.prompts, **common)

@@ -16,9 +16,9 @@ ALL = "presets"
 class Offer:
     """A model that clients may name.
 
-    kind: "renderer" or "expander". source: the preset or path that the server's owner chose, which clients never see.
-    present: whether it can be used without the network, which the service does not touch.
-    settings: what a renderer is advised to be used with, by speed (`synth.presets.SPEEDS`).
+    kind: "renderer" or "expander". source: the preset or path that the server's owner chose, which clients need not
+    know; loras: what is laid over it. present: whether it can be used without the network, which the service does not
+    touch. settings: what a renderer is advised to be used with, by speed (`synth.presets.SPEEDS`).
     """
 
     name: str
@@ -28,13 +28,15 @@ class Offer:
     about: str
     present: bool
     settings: Mapping[str, Settings] = field(default_factory=dict)
+    loras: tuple[tuple[str, float], ...] = ()
 
 
 class Catalogue:
     """The offers by their names.
 
-    names: of presets, or NAME=PATH, as "champion=best" for what `synth train best --out best` wrote; "presets" stands
-    for every renderer and expander that has a name. InputError or ModelError where one of them cannot be offered.
+    names: of presets, or NAME=PATH, as "champion=best" for what `synth train best --out best` wrote, or NAME=BASE+PATH
+    for a LoRA and what it is laid over; "presets" stands for every renderer and expander that has a name. InputError or
+    ModelError where one of them cannot be offered.
     """
 
     def __init__(self, names: Sequence[str] = DEFAULT) -> None:
@@ -53,6 +55,10 @@ class Catalogue:
         if not self.offers[name].present:
             raise InputError(field, name, "its weights are not on this server: ask its owner to download them")
         return self.offers[name].source
+
+    def loras(self, name: str) -> tuple[tuple[str, float], ...]:
+        """What is laid over the model of that name."""
+        return self.offers[name].loras
 
 
 def _offers(name: str) -> list[Offer]:
@@ -75,14 +81,27 @@ def _of_preset(preset: presets.Preset) -> Offer:
 
 
 def _of_path(name: str, path: str) -> Offer:
-    if not name or not Path(path).exists():
+    base, plus, lora = ("", "", "") if Path(path).exists() else path.partition("+")
+    if not name or not Path(lora if plus else path).exists():
         raise InputError("models", f"{name}={path}", "give NAME=PATH with a folder or file that exists")
-    source, kind = str(Path(path).resolve()), _kind(Path(path))
-    presets.resolve(source, kind)
+    if not plus and (Path(path) / presets.LORA_FILE).is_file():
+        raise InputError("models", f"{name}={path}", f"it is a LoRA: give {name}=BASE+{path}, as vignettes+{path}")
+    kind = "renderer" if plus else _kind(Path(path))
+    source = base if plus else str(Path(path).resolve())
+    if Path(source).exists():
+        source = str(Path(source).resolve())
+    loras = ((_lora(Path(lora)), 1.0),) if plus else ()
+    presets.resolve(source, kind, loras=loras)
     about = f"a {kind} of this server's owner"
     return Offer(
-        name=name, kind=kind, source=source, licence="", about=about, present=True, settings=_settings(source, kind)
+        name=name, kind=kind, source=source, licence="", about=about, settings=_settings(source, kind), loras=loras,
+        present=source not in presets.PRESETS or presets.is_present(presets.PRESETS[source]),
     )  # fmt: skip
+
+
+def _lora(path: Path) -> str:
+    """The file of a LoRA, which may lie in a folder of its own."""
+    return str((path / presets.LORA_FILE if path.is_dir() else path).resolve())
 
 
 def _settings(source: str, kind: str) -> dict[str, Settings]:

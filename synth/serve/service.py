@@ -27,7 +27,7 @@ from synth.serve import taking_home, uploads
 from synth.serve.answers import Drawn, Expanded, Heat, Measured, Model, Offered, Picture, State
 from synth.serve.asks import ExpandAsk, RenderAsk, StudyAsk, expansion_of, plan_of
 from synth.serve.catalogue import Catalogue
-from synth.serve.desk import Desk
+from synth.serve.desk import OWN, Desk, log_error
 from synth.serve.events import Event, Hub
 from synth.serve.heat import find_heat, kept_heat
 from synth.serve.limits import Limits
@@ -81,9 +81,9 @@ class Service:
     def start(self) -> None:
         """Begin to work, with what an earlier server left unfinished."""
         self.worker.start()
-        self.worker.ask(self._warm_up)
+        self.worker.ask(OWN, self._warm_up).add_done_callback(log_error)
         for entry in self.queue.unfinished():
-            self._clerk.do(partial(self._open, entry))
+            self._clerk.do(partial(self._open, entry), entry.client)
 
     def stop(self) -> None:
         """Finish the batch in hand; what waits goes on when the next server starts."""
@@ -102,7 +102,7 @@ class Service:
             models=models, schedulers=list(SCHEDULERS), measures=NO_REFERENCE, limits=asdict(self.limits)
         )  # fmt: skip
 
-    def expand(self, ask: ExpandAsk, tell: Callable[[Event], None] | None = None) -> "Future[Expanded]":
+    def expand(self, client: str, ask: ExpandAsk, tell: Callable[[Event], None] | None = None) -> "Future[Expanded]":
         """GPT-2's prompts for a phrase, some time; tell: called with events `drawn` while it writes."""
         if ask.n > self.limits.pictures:
             raise InputError("n", ask.n, f"ask for at most {self.limits.pictures:,} at once")
@@ -119,7 +119,7 @@ class Service:
                 candidates=list(found.candidates),
             )  # fmt: skip
 
-        return self._clerk.ask(write)
+        return self._clerk.ask(client, write)
 
     def draw(self, client: str, ask: StudyAsk | RenderAsk) -> State:
         """Accept a request for pictures; the same one again is the same study."""
@@ -138,7 +138,7 @@ class Service:
         except TooMany:
             raise full(self.worker.pace * plan.pictures) from None
         if is_new:
-            self._clerk.do(partial(self._open, entry))
+            self._clerk.do(partial(self._open, entry), client)
         return self.state(entry)
 
     def find(self, client: str, study: str) -> Entry:
@@ -204,7 +204,8 @@ class Service:
         study, job, _ = self.picture(entry, key)
         if known := kept_heat(study, job):
             return _known(known)
-        return self.worker.ask(lambda: find_heat(study, job, device=self.worker.device, dtype=self.worker.dtype))
+        how = {"device": self.worker.device, "dtype": self.worker.dtype}
+        return self.worker.ask(entry.client, lambda: find_heat(study, job, **how))
 
     def measure(self, entry: Entry, names: list[str]) -> "Future[list[Measured]]":
         """Measures of a finished study, some time; they are columns of its log from then on."""
@@ -217,22 +218,22 @@ class Service:
             rows = summary(frame).astype(object)
             return [Measured(**row) for row in rows.where(rows.notna(), None).to_dict("records")]
 
-        return self.worker.ask(take)
+        return self.worker.ask(entry.client, take)
 
     def report(self, entry: Entry) -> "Future[Path]":
         """The page of a finished study, some time."""
         study = self._ended(entry)
         page = study.folder / taking_home.PAGE
-        return _known(page) if page.is_file() else self._reporter.ask(lambda: taking_home.report(study))
+        return _known(page) if page.is_file() else self._reporter.ask(entry.client, lambda: taking_home.report(study))
 
     def archive(self, entry: Entry) -> "Future[Path]":
         """A temporary zip of a finished study, some time."""
         study = self._ended(entry)
-        return self._clerk.ask(lambda: taking_home.archive(study))
+        return self._clerk.ask(entry.client, lambda: taking_home.archive(study))
 
     def upload(self, client: str, data: bytes) -> "Future[str]":
         """Keep a picture; the digest by which requests name it, some time."""
-        return self._clerk.ask(lambda: uploads.receive(data, self.root / client, self.limits))
+        return self._clerk.ask(client, lambda: uploads.receive(data, self.root / client, self.limits))
 
     def give_up_on_the_silent(self) -> None:
         """Free the places of clients that are gone."""
@@ -248,13 +249,13 @@ class Service:
         data = {"key": result.job.key, "status": result.status, "error": result.error}
         with self._lock:
             drawing.left -= 1
-            if not drawing.ended:
-                drawing.entry = self.queue.change(drawing.entry, WAITING, drawing.left)
-            last = not drawing.left and not drawing.ended
-        self.hub.tell(drawing.topic, Event("picture", data, result.job.key))
-        self._tell(drawing.entry)
-        if last:
-            self._clerk.do(partial(self._finish, drawing))
+            self.hub.tell(drawing.topic, Event("picture", data, result.job.key))
+            if drawing.ended:  # which was told already
+                return
+            drawing.entry = self.queue.change(drawing.entry, WAITING, drawing.left)
+            self._tell(drawing.entry)
+        if not drawing.left:
+            self._clerk.do(partial(self._finish, drawing), drawing.entry.client)
 
     def broke(self, drawing: Drawing, reason: str) -> None:
         """Called by the worker where a study cannot go on."""
@@ -270,7 +271,7 @@ class Service:
         """Write a study's prompts, if need be, and queue its missing pictures."""
         topic = entry.client, entry.study
         if self.worker.has_in_hand(topic):  # it was cancelled, and asked for again
-            threading.Timer(AGAIN, self._clerk.do, [partial(self._open, entry)]).start()
+            threading.Timer(AGAIN, self._clerk.do, [partial(self._open, entry), entry.client]).start()
             return
         try:
             drawing, missing = self._opened(entry)
@@ -310,8 +311,10 @@ class Service:
         """All pictures of a study were tried."""
         try:
             drawing.study.export()
-        except StudyError as error:
-            self.broke(drawing, str(error))
+        except Exception as error:
+            if not isinstance(error, SynthError):
+                log.exception("a study could not be finished")
+            self.broke(drawing, str(error) if isinstance(error, SynthError) else UNEXPECTED)
             return
         with self._lock:
             if not drawing.ended:
@@ -325,8 +328,7 @@ class Service:
                 drawing.ended = True
                 self.turns.drop(drawing)
             left = drawing.left if drawing is not None else entry.left
-            entry = self.queue.change(entry, state, left, reason)
-        return self._tell(entry)
+            return self._tell(self.queue.change(entry, state, left, reason))
 
     def _tell(self, entry: Entry) -> State:
         state = self.state(entry)
@@ -345,7 +347,7 @@ class Service:
         """Load the first renderer, so that the first request does not wait for it."""
         for offer in self.catalogue.offers.values():
             if offer.kind == "renderer" and offer.present:
-                self.worker.load(resolve(offer.source, "renderer"), advised(offer.source))
+                self.worker.load(resolve(offer.source, "renderer", loras=offer.loras), advised(offer.source))
                 break
         self.ready.set()
 

@@ -19,6 +19,7 @@ from synth.models.loading import load
 from synth.records.recording import Recorder
 from synth.records.sources import kept
 from synth.rendering import LARGEST_BATCH, render
+from synth.serve.desk import Tasks, settle
 from synth.serve.events import Event, Hub
 from synth.serve.metrics import Metrics
 from synth.serve.previews import fitted, preview
@@ -29,7 +30,7 @@ from synth.studies import Study, claimed
 
 GATHER, LONGEST = 0.1, 2.0  # seconds without news before an idle worker begins, and at most
 BETWEEN = 0.25  # seconds between two previews of a batch
-MOST_TASKS = 16
+MOST_TASKS, SHARE = 16, 4  # that need the model, and those of one client
 log = logging.getLogger("synth.serve")
 
 
@@ -79,7 +80,7 @@ class Worker(threading.Thread):
         choose_dtype(dtype, self.device)
         self.most = LARGEST_BATCH[self.device.split(":")[0]]
         self.pace = 1.0
-        self._tasks: list[tuple[Future, Callable[[], Any]]] = []
+        self._tasks = Tasks(MOST_TASKS, SHARE)
         self._news = threading.Condition()
         self._latest_news, self._stopping = 0.0, False
         self._batch: list[Turn] = []
@@ -96,13 +97,12 @@ class Worker(threading.Thread):
             self._latest_news = time.monotonic()
             self._news.notify()
 
-    def ask(self, task: Callable[[], Any]) -> Future:
+    def ask(self, client: str, task: Callable[[], Any]) -> Future:
         """The future result of a task that needs the model; Refused where too many wait."""
-        future: Future = Future()
         with self._news:
-            if len(self._tasks) >= MOST_TASKS:
+            if self._tasks.is_full(client):
                 raise full(self.pace * self.most)
-            self._tasks.append((future, task))
+            future = self._tasks.add(client, task)
         self.wake()
         return future
 
@@ -140,12 +140,8 @@ class Worker(threading.Thread):
         with self._news:
             if not self._tasks:
                 return False
-            future, task = self._tasks.pop(0)
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(task())
-            except Exception as error:  # belongs to whoever asked
-                future.set_exception(error)
+            future, task = self._tasks.take()
+        settle(future, task)
         return True
 
     def _render_safely(self, turns: list[Turn]) -> None:

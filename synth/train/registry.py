@@ -176,6 +176,20 @@ def best(track: Track, out: Path) -> tuple[Path, Version, Version | None]:
     return out, champion, loser
 
 
+def has_champion(track: Track) -> bool:
+    """Whether anything was promoted there. InputError if MLflow does not answer."""
+    if is_new(track):
+        return False
+    with talking(track):
+        return _champion(connect(track), track.model) is not None
+
+
+def parameters_of(track: Track, version: Version) -> dict[str, str]:
+    """What a version was trained with, by dotted names such as train.base. InputError if MLflow does not answer."""
+    with talking(track):
+        return dict(connect(track).get_run(version.run).data.params)
+
+
 def _fetch(client: "MlflowClient", track: Track, champion: Version, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fetching-") as folder:

@@ -121,7 +121,7 @@ def keeping_share(pictures: int) -> float:
         plain.append(time.perf_counter() - started)
         with tempfile.TemporaryDirectory() as out:
             started = time.perf_counter()
-            study(prompts=prompts, seeds=seeds, out=out, progress=False, yes=True)
+            study(prompts=prompts, seeds=seeds, settings=settings, out=out, progress=False, yes=True)
             kept.append(time.perf_counter() - started)
     return min(kept) / min(plain) - 1
 

@@ -1,5 +1,9 @@
 """Two pupils at one page, and what they see when its service dies."""
 
+import signal
+import time
+
+import psutil
 import pytest
 from chromium import open_browser
 from page.page_process import Page
@@ -58,3 +62,19 @@ def test_its_own_service_dies_and_nothing_is_lost(person, tmp_path):
     person.until(f"{DONE}.length === 16")
     assert (tmp_path / "studies" / ".page-key").stat().st_mode & 0o077 == 0
     assert again.interrupt() == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("opened", [True, False])
+def test_however_the_page_ends_its_service_ends_too(how, opened, tmp_path):
+    page = Page(tmp_path, "--out", "studies")
+    if opened:
+        page.opened()
+    deadline = time.monotonic() + 60
+    while len(family := page.family()) < 2:
+        assert time.monotonic() < deadline, page.log.read_text()
+        time.sleep(0.01)
+    page.process.send_signal(how)
+    assert page.process.wait(60) == (-how if how == signal.SIGKILL else 0)
+    _, left = psutil.wait_procs(family[1:], 60)
+    assert not left and "Traceback" not in page.log.read_text()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from scale.tasks import fatal, square, wrong
 from synth.errors import InputError, RenderError
 from synth.jobs import Job, ModelRef, Settings
 from synth.scale.crews import crew, engine
+from synth.scale.processes import Processes
 from synth.studies import study
 
 WORKER = "spawn_main"
@@ -41,6 +43,12 @@ def test_an_item_that_kills_every_worker_is_given_up_and_the_others_go_on():
 def test_an_error_of_the_task_is_raised_and_ends_the_workers():
     with pytest.raises(RenderError, match="ZeroDivisionError: [56] by zero"):
         list(two().scatter(wrong, [5, 6]))
+    assert not workers_of(os.getpid(), WORKER)
+
+
+def test_workers_that_are_stuck_are_an_error():
+    with pytest.raises(RenderError, match="Nothing came from the workers for 1 seconds; run the same again"):
+        list(Processes(workers=1, device="cpu", patience=1.0).scatter(time.sleep, [3600]))
     assert not workers_of(os.getpid(), WORKER)
 
 

@@ -3,8 +3,10 @@
 import io
 import os
 
+import fsspec
 import pandas
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
 from synth.errors import InputError
@@ -14,6 +16,16 @@ from synth.records.rows import COLUMNS
 from synth.scale import storing
 from synth.scale.store import Store
 from synth.scale.storing import gather, store_study
+
+
+class Bucket(MemoryFileSystem):
+    """Object storage in memory, which has no folders."""
+
+    protocol, store, pseudo_dirs = "gs", {}, [""]
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.removeprefix("gs://").strip("/")
 
 
 class Here:
@@ -33,10 +45,10 @@ class Here:
 def stored(tiny_sd, tmp_path):
     """Renders 40 pictures into a store with a crew of its own; returns what became of them, and the crew."""
 
-    def run():
+    def run(url=f"file://{tmp_path}/store"):
         crew = Here()
         found = store_study(
-            f"file://{tmp_path}/store", crew, prompts=["a red house", "a blue boat"], seeds=20, model=str(tiny_sd),
+            url, crew, prompts=["a red house", "a blue boat"], seeds=20, model=str(tiny_sd),
             settings=Settings(steps=1, width=64, height=64), out=tmp_path / "studies", device="cpu", progress=False,
         )  # fmt: skip
         return found, crew
@@ -66,6 +78,22 @@ def test_a_study_is_stored_gathered_and_resumed(stored, tmp_path, monkeypatch):
     again = gather(found.study, found.url)
     assert list(again["pixels_sha256"]) == list(frame["pixels_sha256"])
     assert (again["created"] == frame["created"]).sum() == 39
+
+
+def test_a_bucket_keeps_what_a_folder_would(stored):
+    fsspec.register_implementation("gs", Bucket, clobber=True)
+    found, crew = stored("gs://bucket/store")
+    assert (found.done, found.failed, found.left) == (40, 0, 0)
+    frame = gather(found.study, found.url)
+    assert len(frame) == frame["key"].nunique() == 40
+    names = {path.removeprefix("/bucket/store/") for path in Bucket.store}
+    assert set(frame["path"]) < names
+    with Image.open(io.BytesIO(Store(found.url).get(frame["path"][0]))) as picture:
+        assert picture.size == (64, 64)
+    assert stored("gs://bucket/store")[1].items == []
+    Store(found.url).remove(frame["path"][0])
+    assert Store(found.url).get(frame["path"][0]) is None
+    assert found.study.folder.is_dir() and not list(found.study.folder.rglob("*.png"))
 
 
 def test_failed_pictures_are_rows_and_are_tried_again(stored, monkeypatch):
