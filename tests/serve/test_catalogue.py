@@ -5,7 +5,7 @@ from synth.presets import PRESETS
 from synth.serve.catalogue import Catalogue
 
 
-def test_a_name_may_stand_for_a_path_that_clients_never_see(tiny_sd, tiny_gpt2):
+def test_a_name_may_stand_for_a_path_that_clients_need_not_know(tiny_sd, tiny_gpt2):
     found = Catalogue(["vignettes", f"champion={tiny_sd}", f"words={tiny_gpt2}"])
     assert {name: offer.kind for name, offer in found.offers.items()} == {
         "vignettes": "renderer", "champion": "renderer", "words": "expander",
