@@ -1,6 +1,7 @@
 """What every test gets: a place of its own, no network, one thread; and tiny models with random weights, built once."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def pytest_xdist_auto_num_workers() -> int:
 def own_folder(tmp_path, monkeypatch):
     """Nothing that a test writes to "here" lands in the repository."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C interrupts, also where a shell started the tests in the background, and no test leaves it otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import sys
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,11 +38,20 @@ class Opening:
 def open_page(how: Opening) -> None:
     """Show the page until SIGTERM or Ctrl-C. InputError or SynthError before anything is shown."""
     _check(how)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit())  # once uvicorn serves, it ends in order and then signals again
-    with _service(how) as service:
+    with _signals_end_it(), _service(how) as service:
         join(service)
         serve_page(service, how.host, how.port)
+
+
+@contextmanager
+def _signals_end_it() -> Iterator[None]:
+    """Within the block SIGTERM and Ctrl-C leave it in order; uvicorn, while it serves, ends first and signals again."""
+    before = {number: signal.signal(number, lambda *_: sys.exit()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check(how: Opening) -> None:

@@ -80,6 +80,22 @@ class Person:
         self.run("focused().select()")
         self.browser.call("Input.insertText", text=text)
 
+    def ask(self, phrase: str) -> None:
+        """Have a phrase expanded, or refused; who sees nothing happen presses Enter again.
+
+        Streamlit loses a key that comes while it shows a form anew.
+        """
+        self.write(phrase, "input", "Phrase")
+        sign = "!!(named('[role=status]', 'GPT-2') || named('[role=alert]', 'phrase:'))"
+        for _ in range(10):
+            self.press("Enter")
+            ends = time.monotonic() + PATIENCE / 10
+            while time.monotonic() < ends:
+                if self.run(sign):
+                    return
+                time.sleep(0.05)
+        raise AssertionError(f"nothing happens: {self.text()[-1500:]}")
+
     def names(self) -> list[tuple[str, str]]:
         """Role and name of everything that can be operated, as assistive technology has them."""
         tree = self.browser.call("Accessibility.getFullAXTree")["nodes"]

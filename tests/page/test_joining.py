@@ -41,8 +41,7 @@ def newcomer(person, page):
     """Somebody who was never there, and has a phrase expanded."""
     person.browser.screen(1280, 900)
     person.visit(page.url)
-    person.write("a red house", "input", "Phrase")
-    person.press("Enter")
+    person.ask("a red house")
     person.until(f"{LINE}.length === 4")
     return person
 

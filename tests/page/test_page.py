@@ -28,8 +28,7 @@ def newcomer(person, page):
 
 def expand(person, phrase: str) -> list[str]:
     """Have a phrase expanded; the prompts."""
-    person.write(phrase, "input", "Phrase")
-    person.press("Enter")
+    person.ask(phrase)
     person.until(f"{LINE}.length === 2")
     return person.run(TEXTS)
 
@@ -110,8 +109,7 @@ def test_texts_are_seen_growing_as_gpt2_writes_them(newcomer):
     person.write("64", "input", "Prompts")
     person.press("Tab")
     person.run(f"forming = []; setInterval(() => forming.push({FORMING}), 50)")
-    person.write("a red house", "input", "Phrase")
-    person.press("Enter")
+    person.ask("a red house")
     person.until("named('p', 'GPT-2 is writing 32 texts at a time')")
     person.until(f"{LINE}.length === 64 && named('[role=status]', 'GPT-2 has finished')")
     forming = [texts for texts in person.run("forming") if texts]
@@ -166,8 +164,7 @@ def test_a_hostile_phrase_is_text_everywhere_and_on_a_phone_all_fits(newcomer, p
     person.visit(page.url, anew=False)
     person.until(f"{DONE}.length === 4")
     assert person.run(TEXTS) == before  # a reload finds it again
-    person.write("x" * 2100, "input", "Phrase")
-    person.press("Enter")
+    person.ask("x" * 2100)
     person.until("named('[role=alert]', 'phrase:')")
     assert person.run(f"{DONE}.length") == 4  # what was done stays
     person.visit(page.url)

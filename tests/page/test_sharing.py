@@ -27,8 +27,7 @@ def expand(person: Person, page: Page, phrase: str, prompts: int, pictures: int)
     for field, count in (("Prompts", prompts), ("Pictures of each", pictures)):
         person.write(str(count), "input", field)
         person.press("Tab")
-    person.write(phrase, "input", "Phrase")
-    person.press("Enter")
+    person.ask(phrase)
     person.until(f"{LINE}.length === {prompts}")
 
 
@@ -49,8 +48,8 @@ def test_two_pupils_take_turns_and_do_not_see_each_other(person, another, page):
 
 def test_its_own_service_dies_and_nothing_is_lost(person, tmp_path):
     page = Page(tmp_path, "--out", "studies").opened()
-    expand(person, page, "a red house", 2, 8)
-    person.choose("Render 16 pictures")
+    expand(person, page, "a red house", 2, 24)
+    person.choose("Render 48 pictures")
     person.until(f"{DONE}.length > 0")
     page.family()[1].kill()
     person.until("every('[role=alert]').some((node) => node.innerText.includes('service was killed by signal 9'))")
@@ -59,7 +58,7 @@ def test_its_own_service_dies_and_nothing_is_lost(person, tmp_path):
     again = Page(tmp_path, "--out", "studies").opened()
     person.visit(again.url, anew=False)
     person.until("named('p', 'All pictures are finished')")
-    person.until(f"{DONE}.length === 16")
+    person.until(f"{DONE}.length === 48")
     assert (tmp_path / "studies" / ".page-key").stat().st_mode & 0o077 == 0
     assert again.interrupt() == 0
 
