@@ -113,6 +113,7 @@ class Cluster:
         for tried in range(1, TRIES + 1):
             try:
                 self._ray.init(
+                    "local",  # whatever other cluster runs here, or ran here and left its address behind
                     num_cpus=max(self._asked or 1, os.cpu_count() or 1) + 1, include_dashboard=False,
                     object_store_memory=OBJECT_STORE, log_to_driver=False, logging_level=logging.ERROR,
                 )  # fmt: skip

@@ -21,7 +21,9 @@ def cluster():
     """The address of a cluster that this process holds; `scatter` in this process ends it."""
     from synth.scale.cluster import Cluster
 
-    Cluster(workers=2, device="cpu")._join()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of a cluster that nobody asked for
+        Cluster(workers=2, device="cpu")._join()
     import ray
 
     yield ray.get_runtime_context().gcs_address
