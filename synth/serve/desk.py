@@ -90,6 +90,8 @@ class Desk:
         """Finish what is in hand, and forget the rest."""
         with self._news:
             self._stopped = True
+            while self._tasks:
+                self._tasks.take()[0].cancel()
             self._news.notify()
         self._thread.join()
 
